@@ -1,0 +1,37 @@
+# Compiler, linker and cache settings of the whole build.
+if(CMAKE_CXX_COMPILER_ID MATCHES "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  message(WARNING "GCC ${CMAKE_CXX_COMPILER_VERSION} halves the speed of the quantized kernels; scripts/setup.sh installs clang-19")
+endif()
+
+# ccache sees through precompiled headers only with these sloppiness settings, and clang only without time stamps in them.
+find_program(POME_CCACHE ccache)
+if(POME_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  foreach(language C CXX)
+    set(CMAKE_${language}_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${POME_CCACHE})
+  endforeach()
+  if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    add_compile_options(-Xclang -fno-pch-timestamp)
+  endif()
+endif()
+
+if(NOT APPLE)
+  find_program(POME_MOLD mold)
+  find_program(POME_LLD NAMES ld.lld-19 ld.lld)
+  if(POME_MOLD)
+    add_link_options(-fuse-ld=mold)
+  elseif(POME_LLD AND CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    add_link_options(-fuse-ld=${POME_LLD})
+  endif()
+endif()
+
+if(POME_SANITIZE)
+  add_compile_options(-fsanitize=${POME_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${POME_SANITIZE})
+endif()
+if(POME_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
+add_library(pome_warnings INTERFACE)
+target_compile_options(pome_warnings INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+  $<$<BOOL:${POME_WERROR}>:-Werror>)

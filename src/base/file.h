@@ -1,0 +1,45 @@
+// Files as bytes: read whole, mapped, written so that a reader sees the old content or the new, never half.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace pome {
+
+namespace fs = std::filesystem;
+
+// Reads a regular file of at most max_bytes. Throws Error: not_found, resource (too large), internal (read
+// failed).
+std::string read_file(const fs::path& path, std::size_t max_bytes = std::size_t{64} << 20);
+
+// Replaces path by content in one step: temporary file beside it, fsync, rename, fsync of the folder.
+// Throws Error: resource (disk full), refused (permissions), internal.
+void write_file_atomic(const fs::path& path, std::string_view content);
+
+// A whole file mapped read-only and shared; pages come from the page cache and are shared between processes.
+// Immutable and thread-safe; views stay valid while any shared_ptr to it lives.
+class MappedFile {
+ public:
+  // Throws Error: not_found, refused (permissions), unsupported (not a regular file), internal.
+  static std::shared_ptr<const MappedFile> open(const fs::path& path);
+
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  ~MappedFile();
+
+  std::span<const std::byte> bytes() const { return bytes_; }
+  const fs::path& path() const { return path_; }
+
+ private:
+  MappedFile(fs::path path, std::span<const std::byte> bytes) : path_(std::move(path)), bytes_(bytes) {}
+
+  fs::path path_;
+  std::span<const std::byte> bytes_;
+};
+
+}  // namespace pome

@@ -1,0 +1,45 @@
+#include "base/json.h"
+
+#include <set>
+#include <vector>
+
+namespace pome {
+
+Json parse_json(std::string_view text, std::string_view subject, int max_depth) {
+  std::vector<std::set<std::string>> keys;  // of the objects that are open
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    if (depth > max_depth) fail(ErrorKind::corrupt, "{}: nested deeper than {} levels", subject, max_depth);
+    if (event == Json::parse_event_t::object_start) {
+      keys.emplace_back();
+    } else if (event == Json::parse_event_t::object_end) {
+      keys.pop_back();
+    } else if (event == Json::parse_event_t::key) {
+      auto name = parsed.get<std::string>();
+      if (!keys.back().insert(name).second)
+        fail(ErrorKind::corrupt, "{}: key \"{}\" occurs twice", subject, name);
+    }
+    return true;
+  };
+  try {
+    return Json::parse(text, watch);
+  } catch (const Json::parse_error& e) {
+    // nlohmann's text is "[json.exception.parse_error.101] parse error at line 1, column 2: …"
+    const std::string_view what = e.what();
+    const std::size_t start = what.find("] ");
+    fail(ErrorKind::corrupt, "{}: not valid JSON: {}", subject,
+         start == std::string_view::npos ? what : what.substr(start + 2));
+  } catch (const Json::exception& e) {
+    fail(ErrorKind::corrupt, "{}: not valid JSON: {}", subject, e.what());
+  }
+}
+
+Json load_json(const fs::path& path) { return parse_json(read_file(path), path.string()); }
+
+void detail::fail_json_type(std::string_view key, std::string_view expected, const Json& found) {
+  std::string shown = found.is_primitive() ? found.dump(-1, ' ', false, Json::error_handler_t::replace)
+                                           : std::string(found.type_name());
+  if (shown.size() > 60) shown = shown.substr(0, 57) + "...";
+  fail(ErrorKind::corrupt, "{}: expected {}, found {}", key, expected, shown);
+}
+
+}  // namespace pome
