@@ -1,0 +1,59 @@
+// What a sequence remembers, and the plan by which a backend lays it out.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "formats/tensor.h"
+
+namespace pome::graph {
+
+// One layer's need. Sliding layers keep the last `window` positions; full ones (window 0) keep all.
+struct CacheLayer {
+  int kv_heads = 0;
+  int head_dim = 0;
+  int window = 0;
+};
+
+using CachePlan = std::vector<CacheLayer>;
+
+struct CacheOptions {
+  int kv_bits = 0;  // 0: the backend's own precision; 4 or 8: quantized in groups of kv_group_size
+  int kv_group_size = 64;
+  int max_kv_size =
+      0;  // > 0: full layers see the first `keep` and the last max_kv_size - keep positions only
+  int keep = 4;
+};
+
+// Bytes that `positions` positions of this plan occupy under these options, for refusing before loading.
+std::size_t cache_bytes(const CachePlan& plan, const CacheOptions& options, std::int64_t positions,
+                        int element_bytes);
+
+// All layers of one sequence. Made by a Runner and used only on the engine's thread.
+//
+// Positions live in blocks that are shared by reference between a cache and its forks: a fork costs no copy
+// of full blocks, and a block that two caches hold is never written.
+class Cache {
+ public:
+  virtual ~Cache() = default;
+
+  // Positions held, the same for every layer.
+  virtual int length() const = 0;
+
+  // The largest m ≤ n at which decoding can resume exactly: every layer still holds what position m would
+  // look at.
+  virtual int resume_point(int n) const = 0;
+
+  // A cache of the first n positions; n must be a resume_point. This one is unchanged.
+  virtual std::unique_ptr<Cache> fork(int n) const = 0;
+
+  // Bytes held; a shared block counts in every cache that holds it.
+  virtual std::size_t bytes() const = 0;
+
+  // Everything needed to restore(), as named tensors that own their bytes.
+  virtual std::vector<formats::Tensor> save() const = 0;
+};
+
+}  // namespace pome::graph

@@ -1,0 +1,84 @@
+// A model family and a loaded model.
+//
+// A family is one file: models/<family>.cpp reads the config, names its weights, writes its block out as
+// graph operations and ends in an Arch; one line in registry.cpp lists it. It knows no device, file, prompt
+// or socket.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "formats/tensor.h"
+#include "graph/backend.h"
+
+namespace pome::models {
+
+class Config;   // models/config.h: typed reads that remember which keys were read
+class Weights;  // models/weights.h: takes tensors by name, remembers which were taken
+
+// The facts about a model that others need; filled by the family.
+struct Info {
+  std::string family;      // Arch::name
+  std::string model_type;  // as the config spells it
+  int vocab_size = 0;
+  int hidden_size = 0;
+  int num_hidden_layers = 0;
+  int context_length = 0;  // positions it was made for
+  bool tied_embeddings = false;
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+
+  // Records the whole pass: from the step's tokens to output("logits", [out_rows, V]), with
+  // output("layers.<i>", x) after every block.
+  virtual void forward(graph::Graph& g) const = 0;
+
+  virtual const Info& info() const = 0;
+  virtual graph::CachePlan cache_plan() const = 0;
+
+  // Every linear by module path, for adapters and for inspection.
+  virtual std::vector<graph::Linear*> linears() = 0;
+};
+
+struct Arch {
+  std::string_view name;                          // the family: "llama"
+  std::span<const std::string_view> model_types;  // config.json model_type values it answers to
+  std::string_view summary;                       // one line for `pome archs`
+  std::unique_ptr<Model> (*build)(Config& config, Weights& weights);
+};
+
+// Every family, in the order of `pome archs`.
+std::span<const Arch* const> registry();
+
+// A model folder, opened: config checked key by key, every tensor accounted for, nothing computed yet.
+struct LoadedModel {
+  fs::path folder;
+  Json config;
+  std::unique_ptr<Model> model;
+  const Arch* arch = nullptr;
+  formats::TensorTable tensors;             // as they lie in the files
+  std::vector<std::string> unused_tensors;  // in the files, known to be of no use (inv_freq buffers, …)
+  std::string fingerprint;  // changes when config or weights change: cheap (sizes, mtimes, headers)
+};
+
+// Opens config.json and the weights of `folder`. Throws Error with the file, tensor or config key first:
+// not_found, corrupt, unsupported (names the nearest known model_type).
+std::shared_ptr<LoadedModel> load_model(const fs::path& folder);
+
+// Reads config.json only, for facts without weights. Throws as load_model does.
+const Arch& find_arch(const Json& config);
+
+// Loads an adapter folder (mlx-lm: adapter_config.json + adapters.safetensors, LoRA and DoRA; PEFT:
+// adapter_model.safetensors) and adds it to the model's linears under a new id, which is returned. Throws
+// Error(corrupt, unsupported, not_found).
+int add_adapter(LoadedModel& model, const fs::path& adapter_folder);
+
+}  // namespace pome::models
