@@ -12,3 +12,29 @@ if(POME_DEV)
   include(GoogleTest)
   find_package(benchmark QUIET)            # kernels' benchmarks
 endif()
+
+# MLX: arrays and kernels for Apple GPUs and CUDA, and the float32 oracle on CPUs. The wheel's CMake package accepts any 0.x
+# and pulls in CUDA's at configure time, so its two directories are named here instead.
+set(POME_MLX_ROOT ${PROJECT_SOURCE_DIR}/build/deps/mlx CACHE PATH "an unpacked MLX backend wheel; scripts/setup.sh makes it")
+if(EXISTS ${POME_MLX_ROOT}/mlx/include/mlx/version.h)
+  file(STRINGS ${PROJECT_SOURCE_DIR}/scripts/mlx.txt POME_MLX_PIN REGEX "^mlx-cpu==")
+  string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" POME_MLX_PIN "${POME_MLX_PIN}")
+  file(STRINGS ${POME_MLX_ROOT}/mlx/include/mlx/version.h version_lines REGEX "#define MLX_VERSION_(MAJOR|MINOR|PATCH)")
+  string(REGEX REPLACE "[^0-9;]" "" version_numbers "${version_lines}")
+  list(JOIN version_numbers "." POME_MLX_VERSION)
+  if(NOT POME_MLX_VERSION STREQUAL POME_MLX_PIN)
+    message(FATAL_ERROR "MLX ${POME_MLX_VERSION} found in ${POME_MLX_ROOT}, ${POME_MLX_PIN} expected; run scripts/setup.sh")
+  endif()
+  file(REAL_PATH ${POME_MLX_ROOT}/mlx POME_MLX_DIR)
+  add_library(mlx SHARED IMPORTED)
+  set_target_properties(mlx PROPERTIES IMPORTED_LOCATION ${POME_MLX_DIR}/lib/libmlx${CMAKE_SHARED_LIBRARY_SUFFIX})
+  target_include_directories(mlx SYSTEM INTERFACE ${POME_MLX_DIR}/include)
+  if(NOT APPLE)
+    # The wheel carries reference BLAS (8 GFLOP/s). OpenBLAS, linked first and kept although nothing of ours calls it,
+    # takes its place by symbol interposition (120 GFLOP/s).
+    find_library(POME_OPENBLAS openblas REQUIRED)
+    target_link_options(mlx INTERFACE -Wl,--push-state,--no-as-needed ${POME_OPENBLAS} -Wl,--pop-state)
+  endif()
+else()
+  message(FATAL_ERROR "MLX not found in ${POME_MLX_ROOT}; run scripts/setup.sh")
+endif()
