@@ -59,6 +59,7 @@ class Case:
     weights: str | None = None  # name whose random numbers to share
     extra: object = None  # config -> further tensors that a published file would carry
     shards: int = 1
+    length_matters: bool = False  # whether rope depends on the length, so that cached keys are of another one
     adapters: dict = field(default_factory=dict)
 
 
@@ -70,7 +71,7 @@ def random_for(*names):
 
 
 def random_tensor(name, shape, seed):
-    """Norms and biases far from 1 and 0, embeddings so small that epsilon counts, attention that is not flat."""
+    """Norms and biases far from 1 and 0, embeddings so small that epsilon counts, attention far from flat."""
     rng = random_for(seed, name)
     if name.endswith("norm.weight"):
         return rng.uniform(0.4, 1.8, shape).astype(np.float32)
@@ -145,15 +146,16 @@ def write_adapter(folder, adapter, base, seed):
         for key in adapter.keys:
             module = f"model.layers.{layer}.{key}"
             weight = base[f"{module}.weight"]
-            a = torch.from_numpy(rng.normal(0, weight.shape[1] ** -0.5, (weight.shape[1], adapter.rank))).float()
-            b = torch.from_numpy(rng.normal(0, 0.3, (adapter.rank, weight.shape[0]))).float()
+            rows, columns = weight.shape
+            a = torch.from_numpy(rng.normal(0, columns**-0.5, (columns, adapter.rank))).float()
+            b = torch.from_numpy(rng.normal(0, 0.3, (adapter.rank, rows))).float()
             if peft:
                 tensors[f"base_model.model.{module}.lora_A.weight"] = a.T.contiguous()
                 tensors[f"base_model.model.{module}.lora_B.weight"] = b.T.contiguous()
                 continue
             tensors |= {f"{module}.lora_a": a, f"{module}.lora_b": b}
             if adapter.kind == "dora":
-                factor = torch.from_numpy(rng.uniform(0.6, 1.6, weight.shape[0])).float()
+                factor = torch.from_numpy(rng.uniform(0.6, 1.6, rows)).float()
                 tensors[f"{module}.m"] = factor * weight.norm(dim=1)
     if peft:
         config = {
@@ -247,53 +249,64 @@ def logits_of(model, tokens):
     return out.logits[0]
 
 
-def greedy(model, tokens):
-    """The continuation, or None where rounding, a cache or knowing the final length could change it."""
-    sequence = list(tokens)
-    for _ in range(CONTINUATION):
-        last = logits_of(model, sequence)[-1]
-        best, second = last.topk(2).values
-        if best - second < 0.02 * last.std():
-            return None
-        sequence.append(int(last.argmax()))
-    chosen = sequence[len(tokens) :]
-    forced = logits_of(model, sequence)[len(tokens) - 1 : -1].argmax(-1).tolist()
+def greedy_with_cache(model, tokens):
+    """The continuation [16] and the logits [16, V] that chose it, one token at a time."""
     logits_of(model, [0])
-    with torch.no_grad():
-        cached = model.generate(
-            torch.tensor([list(tokens)]),
-            attention_mask=torch.ones(1, len(tokens), dtype=torch.int64),
-            max_new_tokens=CONTINUATION,
-            min_new_tokens=CONTINUATION,
-            do_sample=False,
-        )[0, len(tokens) :].tolist()
-    return chosen if chosen == forced == cached else None
+    out = model.generate(
+        torch.tensor([list(tokens)]),
+        attention_mask=torch.ones(1, len(tokens), dtype=torch.int64),
+        max_new_tokens=CONTINUATION,
+        do_sample=False,
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
+    return out.sequences[0, len(tokens) :], torch.cat(out.logits)
 
 
-def golden(model, seed):
+def greedy_at_final_length(model, tokens):
+    """The same by whole passes over an input padded to its final length, known to rope from the start."""
+    sequence, rows = [*tokens, *[0] * CONTINUATION], []
+    for i in range(len(tokens), len(sequence)):
+        rows.append(logits_of(model, sequence)[i - 1])
+        sequence[i] = int(rows[-1].argmax())
+    return torch.tensor(sequence[len(tokens) :]), torch.stack(rows)
+
+
+def clear(rows):
+    """Whether rounding cannot change any choice."""
+    best, second = rows.topk(2).values.T
+    return bool((best - second > 0.02 * rows.std()).all())
+
+
+def golden(model, case, seed):
     """Picks the first random prompt whose continuation is safe, and records it."""
     model.generation_config.eos_token_id = model.generation_config.pad_token_id = None
-    for attempt in range(500):
+    for attempt in range(200):
         rng = random_for(seed, f"prompt {attempt}")
         tokens = rng.integers(0, model.config.vocab_size, LENGTH)
-        if (continuation := greedy(model, tokens)) is not None:
+        cached, rows = greedy_with_cache(model, tokens)
+        planned, planned_rows = greedy_at_final_length(model, tokens)
+        same = bool((cached == planned).all())
+        if clear(rows) and clear(planned_rows) and same != case.length_matters:
             break
     else:
         raise SystemExit(f"{seed}: no prompt with a safe continuation")
     layers = []
-    hooks = [
-        layer.register_forward_hook(lambda _m, _i, out: layers.append(out[0] if isinstance(out, tuple) else out))
-        for layer in model.model.layers
-    ]
+
+    def keep(_module, _inputs, out):
+        layers.append(out[0] if isinstance(out, tuple) else out)
+
+    hooks = [layer.register_forward_hook(keep) for layer in model.model.layers]
     logits = logits_of(model, tokens)
     for hook in hooks:
         hook.remove()
-    return {
+    out = {
         "tokens": torch.tensor(tokens, dtype=torch.int32),
         "logits": logits,
-        "layers": torch.cat(layers[-len(model.model.layers) :]),
-        "greedy": torch.tensor(continuation, dtype=torch.int32),
+        "layers": torch.cat(layers[-len(hooks) :]),
+        "greedy": cached.int(),
     }
+    return out | ({"greedy_final_length": planned.int()} if case.length_matters else {})
 
 
 def distance(a, b):
@@ -327,7 +340,7 @@ def check_mlx_lm(folder, expected, why_not, adapter=None):
 def write_golden(folder, case, seed, base=None):
     """Writes golden.safetensors; `base` is the model's folder where `folder` holds an adapter."""
     model = load_reference(base or folder, adapter=folder if base else None)
-    expected = golden(model, seed)
+    expected = golden(model, case, seed)
     save_file(expected, folder / "golden.safetensors", {"reference": REFERENCE})
     return expected
 
@@ -360,7 +373,8 @@ def run_case(family, name, case):
 def report(folder, seen, mlx_lm_text):
     size = sum(f.stat().st_size for f in folder.iterdir() if f.is_file())
     mistakes = " ".join(f"{s:.2g}" for s in seen)
-    print(f"{folder.relative_to(ROOT)}: {size / 1000:.0f} kB; mistakes show as {mistakes}; {mlx_lm_text}", flush=True)
+    name = folder.relative_to(ROOT)
+    print(f"{name}: {size / 1000:.0f} kB; mistakes show as {mistakes}; {mlx_lm_text}", flush=True)
 
 
 def main(family, cases):

@@ -72,7 +72,7 @@ MIXED = {
 CASES = {
     "plain": Case(BASE, sees=[{"rope_theta": 500000.0}]),
     "tied_bias": Case(BASE | TIED | {"attention_bias": True, "mlp_bias": True, "intermediate_size": 80}),
-    "head_dim": Case(BASE | {"head_dim": 32}, dtype="bfloat16"),
+    "head_dim": Case(BASE | TIED | {"head_dim": 32}, dtype="bfloat16"),
     "bf16": Case(BASE | {"torch_dtype": "bfloat16"}, dtype="bfloat16"),
     "f16": Case(BASE | {"torch_dtype": "float16"}, dtype="float16"),
     "rope_linear": Case(
@@ -82,9 +82,12 @@ CASES = {
         BASE | {"max_position_embeddings": 16, "rope_scaling": {"type": "dynamic", "factor": 4.0}},
         dtype="bfloat16",
         sees=NO_SCALING,
+        length_matters=True,
     ),
     "rope_llama3": Case(
-        BASE | LLAMA3_HEADS | {"rope_scaling": LLAMA3}, dtype="bfloat16", sees=NO_SCALING, weights="rope_llama3"
+        BASE | LLAMA3_HEADS | {"rope_scaling": LLAMA3},
+        dtype="bfloat16",
+        sees=[*NO_SCALING, {"rope_scaling": LLAMA3 | {"low_freq_factor": 1.5}}],
     ),
     "rope_llama3_new_form": Case(
         LLAMA3_NEW,

@@ -7,7 +7,7 @@ BASE = {
     "model_type": "qwen2",
     "vocab_size": 96,
     "hidden_size": 64,
-    "intermediate_size": 96,
+    "intermediate_size": 72,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
@@ -25,6 +25,12 @@ BASE = {
 WINDOW = {"use_sliding_window": True}
 PATTERN = ["sliding_attention", "full_attention", "sliding_attention"]
 
+# As transformers 5 writes a config; the other cases are as models have been published.
+NEW_FORM = {k: v for k, v in BASE.items() if k != "rope_theta"} | {
+    "rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0},
+    "dtype": "bfloat16",
+}
+
 CASES = {
     # As Qwen2.5 is published: a window is named and switched off.
     "plain": Case(BASE, dtype="bfloat16", sees=[WINDOW, {"rope_theta": 10000.0}]),
@@ -37,10 +43,10 @@ CASES = {
     ),
     # layer_types, where given, rules and max_window_layers does not.
     "window_layer_types": Case(
-        BASE | WINDOW | {"num_hidden_layers": 3, "layer_types": PATTERN},
+        NEW_FORM | WINDOW | {"num_hidden_layers": 3, "layer_types": PATTERN},
         dtype="bfloat16",
         sees=[{"use_sliding_window": False, "layer_types": None}, {"layer_types": None}],
-        mlx_lm="ignores the window",
+        mlx_lm="ignores the window and rope_parameters",
     ),
     "quantized_4bit_tied": Case(
         BASE | {"intermediate_size": 128, "tie_word_embeddings": True},
