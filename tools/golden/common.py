@@ -1,0 +1,383 @@
+"""Writes tests/golden/<family>/<case>/: a tiny random checkpoint and what transformers computes from it.
+
+A family script lists `Case`s and calls `main`. Each case is written to disk first; the reference then reads
+that folder back as any program would, so the stored bytes are what is tested. Three guards make a golden
+worth having:
+
+- *sees*: the same weights under a mistaken config must give clearly other logits (a wrong epsilon always,
+  plus what the case names), or the script fails;
+- the greedy tokens must not depend on rounding, nor on whether keys are cached;
+- mlx-lm must agree in float32, unless the case says why it does not.
+
+Random numbers depend on names alone, so a rerun on the same machine writes the same bytes.
+"""
+
+import json
+import shutil
+import sys
+import zlib
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import mlx.core as mx
+import mlx_lm.utils
+import numpy as np
+import torch
+from mlx_lm.tuner.utils import load_adapters
+from safetensors.torch import load_file, save_file
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM
+
+ROOT = Path(__file__).resolve().parents[2] / "tests" / "golden"
+REFERENCE = f"transformers {version('transformers')}, torch {version('torch').split('+')[0]}, float32, eager"
+LENGTH, CONTINUATION = 40, 16
+WRONG_EPSILON = {"rms_norm_eps": 1e-6}
+
+torch.set_num_threads(1)
+mx.set_default_device(mx.cpu)
+
+
+@dataclass
+class Adapter:
+    """A low-rank adapter beside the base weights. kind: lora and dora as mlx-lm writes them, or peft."""
+
+    kind: str
+    keys: list
+    rank: int
+    scale: float
+    num_layers: int
+
+
+@dataclass
+class Case:
+    config: dict
+    dtype: str = "float32"
+    quantize: dict | None = None  # the `quantization` of config.json: group_size, bits, overrides by module
+    untouched: tuple = ()  # modules left dense that no override names
+    sees: list = field(default_factory=list)  # config changes, each of which must show in the logits
+    mlx_lm: str | None = None  # why mlx-lm differs; None where it must agree
+    weights: str | None = None  # name whose random numbers to share
+    extra: object = None  # config -> further tensors that a published file would carry
+    shards: int = 1
+    length_matters: bool = False  # whether rope depends on the length, so that cached keys are of another one
+    adapters: dict = field(default_factory=dict)
+
+
+# ---- writing -------------------------------------------------------------------------------------------------
+
+
+def random_for(*names):
+    return np.random.default_rng([zlib.crc32(n.encode()) for n in names])
+
+
+def random_tensor(name, shape, seed):
+    """Norms and biases far from 1 and 0, embeddings so small that epsilon counts, attention far from flat."""
+    rng = random_for(seed, name)
+    if name.endswith("norm.weight"):
+        return rng.uniform(0.4, 1.8, shape).astype(np.float32)
+    if name.endswith(".bias"):
+        return rng.normal(0, 0.3, shape).astype(np.float32)
+    if "embed_tokens" in name:
+        return rng.normal(0, 0.3, shape).astype(np.float32)
+    gain = 1.7 if ".q_proj" in name or ".k_proj" in name else 1.0
+    return rng.normal(0, gain / shape[-1] ** 0.5, shape).astype(np.float32)
+
+
+def hf_model(config):
+    model_type = config["model_type"]
+    kept = {k: v for k, v in config.items() if not k.startswith("quantization") and k != "model_type"}
+    hf_config = CONFIG_MAPPING[model_type].from_dict(kept)
+    return AutoModelForCausalLM.from_config(hf_config, attn_implementation="eager", dtype=torch.float32).eval()
+
+
+def packed(tensors, case):
+    """MLX's affine layout: every 2-D weight that the config does not exclude gains .scales and .biases."""
+    out = {}
+    for name, value in tensors.items():
+        array = mx.array(value).astype(getattr(mx, case.dtype))
+        module = name.removesuffix(".weight")
+        how = case.quantize.get(module, case.quantize) if value.ndim == 2 else False
+        if not how or module in case.untouched:
+            out[name] = array
+            continue
+        codes, scales, biases = mx.quantize(array, group_size=how["group_size"], bits=how["bits"])
+        out |= {name: codes, f"{module}.scales": scales, f"{module}.biases": biases}
+    return out
+
+
+def write_model(folder, case, seed):
+    shapes = {n: tuple(p.shape) for n, p in hf_model(case.config).named_parameters()}
+    tensors = {n: random_tensor(n, s, seed) for n, s in shapes.items()}
+    config = dict(case.config)
+    if case.quantize:
+        config |= {"quantization": case.quantize, "quantization_config": case.quantize}
+        mx.save_safetensors(str(folder / "model.safetensors"), packed(tensors, case), {"format": "mlx"})
+    else:
+        tensors = {n: torch.from_numpy(t).to(getattr(torch, case.dtype)) for n, t in tensors.items()}
+        if case.extra:
+            tensors |= case.extra(case.config)
+        write_shards(folder, tensors, case.shards)
+    write_json(folder / "config.json", config)
+
+
+def write_shards(folder, tensors, shards):
+    if shards == 1:
+        return save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    names, weight_map = sorted(tensors), {}
+    for i in range(shards):
+        file = f"model-{i + 1:05d}-of-{shards:05d}.safetensors"
+        part = names[i * len(names) // shards : (i + 1) * len(names) // shards]
+        save_file({n: tensors[n] for n in part}, folder / file, {"format": "pt"})
+        weight_map |= dict.fromkeys(part, file)
+    size = sum(t.nbytes for t in tensors.values())
+    index = {"metadata": {"total_size": size}, "weight_map": weight_map}
+    write_json(folder / "model.safetensors.index.json", index)
+
+
+def write_json(path, value):
+    path.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def write_adapter(folder, adapter, base, seed):
+    """lora_a [in, rank] and lora_b [rank, out], as mlx-lm keeps them; PEFT stores both transposed."""
+    rng, tensors, peft = random_for(seed), {}, adapter.kind == "peft"
+    layers = 1 + max(int(n.split(".")[2]) for n in base if n.startswith("model.layers."))
+    for layer in range(layers - adapter.num_layers, layers):
+        for key in adapter.keys:
+            module = f"model.layers.{layer}.{key}"
+            weight = base[f"{module}.weight"]
+            rows, columns = weight.shape
+            a = torch.from_numpy(rng.normal(0, columns**-0.5, (columns, adapter.rank))).float()
+            b = torch.from_numpy(rng.normal(0, 0.3, (adapter.rank, rows))).float()
+            if peft:
+                tensors[f"base_model.model.{module}.lora_A.weight"] = a.T.contiguous()
+                tensors[f"base_model.model.{module}.lora_B.weight"] = b.T.contiguous()
+                continue
+            tensors |= {f"{module}.lora_a": a, f"{module}.lora_b": b}
+            if adapter.kind == "dora":
+                factor = torch.from_numpy(rng.uniform(0.6, 1.6, rows)).float()
+                tensors[f"{module}.m"] = factor * weight.norm(dim=1)
+    if peft:
+        config = {
+            "peft_type": "LORA",
+            "task_type": "CAUSAL_LM",
+            "base_model_name_or_path": None,
+            "r": adapter.rank,
+            "lora_alpha": adapter.scale * adapter.rank,
+            "lora_dropout": 0.0,
+            "target_modules": [k.split(".")[-1] for k in adapter.keys],
+            "bias": "none",
+            "fan_in_fan_out": False,
+            "use_rslora": False,
+            "use_dora": False,
+        }
+    else:
+        parameters = {"rank": adapter.rank, "scale": adapter.scale, "dropout": 0.0, "keys": adapter.keys}
+        config = {
+            "fine_tune_type": adapter.kind,
+            "num_layers": adapter.num_layers,
+            "lora_parameters": parameters,
+        }
+    write_json(folder / "adapter_config.json", config)
+    save_file(tensors, folder / ("adapter_model.safetensors" if peft else "adapters.safetensors"))
+
+
+# ---- the reference, from what lies on disk -------------------------------------------------------------------
+
+
+def unpacked(codes, scales, biases, in_features):
+    """scale * code + bias in float32. A row is one little-endian stream of codes, cut into uint32."""
+    rows = codes.shape[0]
+    stream = np.unpackbits(codes.view(torch.uint8).numpy().reshape(rows, -1), axis=1, bitorder="little")
+    bits = stream.shape[1] // in_features
+    values = stream.reshape(rows, in_features, bits) @ (1 << np.arange(bits))
+    groups = torch.from_numpy(values).float().reshape(rows, scales.shape[1], -1)
+    return (scales.float()[..., None] * groups + biases.float()[..., None]).reshape(rows, in_features)
+
+
+def dense_weights(folder, shapes):
+    """Every tensor of the folder's files that the model has, as float32."""
+    stored = {}
+    for file in sorted(folder.glob("model*.safetensors")):
+        stored |= load_file(file)
+    out = {}
+    for name, shape in shapes.items():
+        module = name.removesuffix(".weight")
+        if f"{module}.scales" in stored:
+            scales, biases = stored[f"{module}.scales"], stored[f"{module}.biases"]
+            out[name] = unpacked(stored[name], scales, biases, shape[1])
+        else:
+            out[name] = stored[name].float()
+    return out
+
+
+def merge_adapter(weights, folder):
+    """Folds the adapter of `folder` into dense float32 weights.
+
+    LoRA: W + scale (A B)^T; DoRA: that, each row brought to length m. PEFT's scale is lora_alpha / r.
+    """
+    config = json.loads((folder / "adapter_config.json").read_text())
+    peft = "peft_type" in config
+    tensors = load_file(next(folder.glob("adapter*.safetensors")))
+    scale = config["lora_alpha"] / config["r"] if peft else config["lora_parameters"]["scale"]
+    a_name, b_name = (".lora_A.weight", ".lora_B.weight") if peft else (".lora_a", ".lora_b")
+    for module in [n.removesuffix(a_name) for n in tensors if n.endswith(a_name)]:
+        a, b = tensors[module + a_name], tensors[module + b_name]
+        delta = scale * (b @ a if peft else (a @ b).T)
+        name = module.removeprefix("base_model.model.") + ".weight"
+        weights[name] = weights[name] + delta
+        if f"{module}.m" in tensors:
+            weights[name] *= (tensors[f"{module}.m"] / weights[name].norm(dim=1))[:, None]
+
+
+def load_reference(folder, adapter=None, changes={}):
+    model = hf_model(json.loads((folder / "config.json").read_text()) | changes)
+    weights = dense_weights(folder, {n: p.shape for n, p in model.named_parameters()})
+    if adapter:
+        merge_adapter(weights, adapter)
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set()
+    assert set(missing) <= tied and not unexpected, (missing, unexpected)
+    return model
+
+
+@torch.no_grad()
+def logits_of(model, tokens):
+    """One whole pass. Dynamic rope remembers the longest input it met, until a short one makes it forget."""
+    for sequence in [0], list(tokens):
+        out = model(input_ids=torch.tensor([sequence]), use_cache=False)
+    return out.logits[0]
+
+
+def greedy_with_cache(model, tokens):
+    """The continuation [16] and the logits [16, V] that chose it, one token at a time."""
+    logits_of(model, [0])
+    out = model.generate(
+        torch.tensor([list(tokens)]),
+        attention_mask=torch.ones(1, len(tokens), dtype=torch.int64),
+        max_new_tokens=CONTINUATION,
+        do_sample=False,
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
+    return out.sequences[0, len(tokens) :], torch.cat(out.logits)
+
+
+def greedy_at_final_length(model, tokens):
+    """The same by whole passes over an input padded to its final length, known to rope from the start."""
+    sequence, rows = [*tokens, *[0] * CONTINUATION], []
+    for i in range(len(tokens), len(sequence)):
+        rows.append(logits_of(model, sequence)[i - 1])
+        sequence[i] = int(rows[-1].argmax())
+    return torch.tensor(sequence[len(tokens) :]), torch.stack(rows)
+
+
+def clear(rows):
+    """Whether rounding cannot change any choice."""
+    best, second = rows.topk(2).values.T
+    return bool((best - second > 0.02 * rows.std()).all())
+
+
+def golden(model, case, seed):
+    """Picks the first random prompt whose continuation is safe, and records it."""
+    model.generation_config.eos_token_id = model.generation_config.pad_token_id = None
+    for attempt in range(200):
+        rng = random_for(seed, f"prompt {attempt}")
+        tokens = rng.integers(0, model.config.vocab_size, LENGTH)
+        cached, rows = greedy_with_cache(model, tokens)
+        planned, planned_rows = greedy_at_final_length(model, tokens)
+        same = bool((cached == planned).all())
+        if clear(rows) and clear(planned_rows) and same != case.length_matters:
+            break
+    else:
+        raise SystemExit(f"{seed}: no prompt with a safe continuation")
+    layers = []
+
+    def keep(_module, _inputs, out):
+        layers.append(out[0] if isinstance(out, tuple) else out)
+
+    hooks = [layer.register_forward_hook(keep) for layer in model.model.layers]
+    logits = logits_of(model, tokens)
+    for hook in hooks:
+        hook.remove()
+    out = {
+        "tokens": torch.tensor(tokens, dtype=torch.int32),
+        "logits": logits,
+        "layers": torch.cat(layers[-len(hooks) :]),
+        "greedy": cached.int(),
+    }
+    return out | ({"greedy_final_length": planned.int()} if case.length_matters else {})
+
+
+def distance(a, b):
+    """Largest difference in units of b's standard deviation."""
+    return float((a - b).abs().max() / b.std())
+
+
+def mlx_lm_logits(folder, tokens, adapter=None):
+    model, _ = mlx_lm.utils.load_model(folder)
+    if adapter:
+        model = load_adapters(model, str(adapter))
+    model.set_dtype(mx.float32)
+    model.eval()
+    return torch.from_numpy(np.array(model(mx.array(tokens.numpy())[None])[0]))
+
+
+def check_mlx_lm(folder, expected, why_not, adapter=None):
+    try:
+        apart = distance(mlx_lm_logits(folder, expected["tokens"], adapter), expected["logits"])
+        text = f"mlx-lm {apart:.0e}"
+    except Exception as error:
+        apart, text = float("inf"), f"mlx-lm fails: {error}"
+    if why_not is None and apart > 1e-3:
+        raise SystemExit(f"{folder}: {text}, should agree")
+    return text + (f" ({why_not})" if why_not else "")
+
+
+# ---- one family ----------------------------------------------------------------------------------------------
+
+
+def write_golden(folder, case, seed, base=None):
+    """Writes golden.safetensors; `base` is the model's folder where `folder` holds an adapter."""
+    model = load_reference(base or folder, adapter=folder if base else None)
+    expected = golden(model, case, seed)
+    save_file(expected, folder / "golden.safetensors", {"reference": REFERENCE})
+    return expected
+
+
+def run_case(family, name, case):
+    seed = f"{family}/{case.weights or name}"
+    folder = ROOT / family / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    write_model(folder, case, seed)
+    expected = write_golden(folder, case, seed)
+    seen = []
+    for change in [WRONG_EPSILON, *case.sees]:
+        wrong = logits_of(load_reference(folder, changes=change), expected["tokens"])
+        seen.append(distance(wrong, expected["logits"]))
+        if seen[-1] < 0.02:
+            raise SystemExit(f"{seed}: {change} moves the logits by only {seen[-1]:.0e} of their deviation")
+    report(folder, seen, check_mlx_lm(folder, expected, case.mlx_lm))
+    base = dense_weights(folder, {n: p.shape for n, p in hf_model(case.config).named_parameters()})
+    for adapter_name, adapter in case.adapters.items():
+        inner = folder / adapter_name
+        inner.mkdir()
+        write_adapter(inner, adapter, base, f"{seed}/{adapter_name}")
+        adapted = write_golden(inner, case, f"{seed}/{adapter_name}", base=folder)
+        plain = logits_of(load_reference(folder), adapted["tokens"])
+        why_not = "reads its own format only" if adapter.kind == "peft" else None
+        report(inner, [distance(plain, adapted["logits"])], check_mlx_lm(folder, adapted, why_not, inner))
+
+
+def report(folder, seen, mlx_lm_text):
+    size = sum(f.stat().st_size for f in folder.iterdir() if f.is_file())
+    mistakes = " ".join(f"{s:.2g}" for s in seen)
+    name = folder.relative_to(ROOT)
+    print(f"{name}: {size / 1000:.0f} kB; mistakes show as {mistakes}; {mlx_lm_text}", flush=True)
+
+
+def main(family, cases):
+    """Writes all cases, or those named on the command line."""
+    for name in sys.argv[1:] or cases:
+        run_case(family, name, cases[name])
