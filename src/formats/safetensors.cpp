@@ -1,10 +1,8 @@
 #include "formats/safetensors.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 #include <nlohmann/json.hpp>
-#include <optional>
+#include <tuple>
 
 #include "base/error.h"
 #include "formats/safetensors_sax.h"
@@ -12,7 +10,6 @@
 namespace pome::formats {
 namespace {
 
-constexpr std::uint64_t max_header_bytes = 100'000'000;  // the reference implementation's
 constexpr std::string_view lfs_pointer = "version https://git-lfs.github.com/";
 
 void check_unique_names(const std::vector<SafetensorsEntry>& entries, std::string_view subject) {
@@ -73,9 +70,9 @@ std::uint64_t parse_safetensors_prefix(std::span<const std::byte> start, std::ui
   std::uint64_t length = 0;
   for (int i = 7; i >= 0; --i)
     length = length << 8 | std::to_integer<std::uint64_t>(start[static_cast<std::size_t>(i)]);
-  if (length > max_header_bytes) {
+  if (length > safetensors_max_header_bytes) {
     fail(ErrorKind::corrupt, "{}: header of {} bytes, at most {} are allowed; not a safetensors file?",
-         subject, length, max_header_bytes);
+         subject, length, safetensors_max_header_bytes);
   }
   if (length > file_size_bytes - safetensors_prefix_bytes) {
     fail(ErrorKind::corrupt, "{}: header ends at byte {}, file has {} (download incomplete?)", subject,
@@ -129,7 +126,7 @@ SafetensorsFile open_safetensors(const fs::path& path) {
   } catch (Error& e) {
     if (e.kind() == ErrorKind::corrupt && e.hint().empty()) {
       const fs::path folder = path.parent_path();
-      e.with_hint(fmt::format("pome verify --repair {}", folder.empty() ? "." : folder.string()));
+      e.with_hint("pome verify --repair " + shell_word(folder.empty() ? "." : folder));
     }
     throw;
   }

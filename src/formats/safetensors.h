@@ -45,6 +45,7 @@ struct SafetensorsFile {
 // subject names the file in errors. All throw Error(corrupt), for a type we do not know Error(unsupported).
 
 constexpr std::uint64_t safetensors_prefix_bytes = 8;
+constexpr std::uint64_t safetensors_max_header_bytes = 100'000'000;  // the reference implementation's
 
 // Bytes of the JSON header, from the first bytes of a file (at least safetensors_prefix_bytes unless the file
 // is shorter).

@@ -67,9 +67,7 @@ bool SafetensorsSax::number_unsigned(std::uint64_t value) {
   return true;
 }
 
-bool SafetensorsSax::number_float(double, const std::string& text) {
-  refuse(text.substr(0, 40));
-}
+bool SafetensorsSax::number_float(double, const std::string& text) { refuse(text.substr(0, 40)); }
 
 bool SafetensorsSax::string(std::string& value) {
   if (expect_ == Expect::metadata_value) {
@@ -172,7 +170,11 @@ void SafetensorsSax::finish_entry() {
   if (!offsets_seen_) refuse_entry("no data_offsets");
   const std::string what = fmt::format("{} {}", dtype_name(entry_.dtype), shape_text(entry_.shape));
   const auto size = tensor_size_bytes(entry_.dtype, entry_.shape);
-  if (!size) refuse_entry(what + " does not fill whole bytes, or more than can be counted");
+  if (!size) {
+    const bool countable = dtype_bits(entry_.dtype) < 8 && tensor_size_bytes(Dtype::u8, entry_.shape);
+    refuse_entry(what +
+                 (countable ? " does not fill whole bytes" : " takes more bytes than 64 bits can count"));
+  }
   if (entry_.begin > entry_.end || entry_.end - entry_.begin != *size) {
     refuse_entry(
         fmt::format("{} takes {} bytes, data_offsets are [{}, {}]", what, *size, entry_.begin, entry_.end));
