@@ -100,7 +100,7 @@ typedef struct {
   pome_edge_buffer flags;
   uint32_t decoder;          // pome_edge_decoder
   bool first_differs;        // the first token of a text is what decode gives for it alone
-  uint32_t strip_character;  // up to strip_count of this character are dropped from the start of the text
+  uint8_t strip_character;   // up to strip_count of this ASCII character are dropped from the start of the text
   uint32_t strip_count;
 } pome_edge_table;
 

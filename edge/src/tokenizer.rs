@@ -32,7 +32,7 @@ pub struct Table {
     flags: Buffer,
     decoder: u32,
     first_differs: bool,
-    strip_character: u32,
+    strip_character: u8,
     strip_count: u32,
 }
 
@@ -55,7 +55,7 @@ enum DecoderKind {
 struct Plan {
     kind: DecoderKind,
     first_differs: bool,
-    strip: Option<(char, u32)>,
+    strip: Option<(u8, u32)>,
     rewrites: Vec<(String, String)>,
     byte_fallback: bool,
     word_prefix: Option<String>,
@@ -182,7 +182,7 @@ impl Tokenizer {
             flags: Buffer::new(flags),
             decoder: self.plan.kind as u32,
             first_differs: self.plan.first_differs,
-            strip_character: self.plan.strip.map_or(0, |(c, _)| c as u32),
+            strip_character: self.plan.strip.map_or(0, |(c, _)| c),
             strip_count: self.plan.strip.map_or(0, |(_, count)| count),
         })
     }
@@ -280,9 +280,11 @@ impl Plan {
                     plan.first_differs = true;
                 }
                 "Strip" if fused && plan.strip.is_none() && step["stop"] == 0 => {
-                    let character = step["content"].as_str()?.chars().next()?;
+                    let [character] = step["content"].as_str()?.as_bytes() else {
+                        return None;
+                    };
                     let count = u32::try_from(step["start"].as_u64()?).ok()?;
-                    plan.strip = Some((character, count));
+                    plan.strip = Some((*character, count));
                 }
                 _ => return None,
             }
