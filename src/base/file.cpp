@@ -1,10 +1,12 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -77,6 +79,16 @@ void sync_folder(const fs::path& folder) {
 
 }  // namespace
 
+std::string shell_word(const fs::path& path) {
+  constexpr std::string_view plain =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./+=:@,%";
+  const std::string text = path.string();
+  if (!text.empty() && text.find_first_not_of(plain) == std::string::npos) return text;
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
+}
+
 std::string read_file(const fs::path& path, std::size_t max_bytes) {
   const OpenFile file = open_regular(path);
   if (file.size_bytes > max_bytes) {
@@ -95,28 +107,42 @@ std::string read_file(const fs::path& path, std::size_t max_bytes) {
   return content;
 }
 
-void write_file_atomic(const fs::path& path, std::string_view content) {
-  std::string temporary = path.string() + ".XXXXXX";
-  const Descriptor fd(::mkstemp(temporary.data()));
-  if (fd.get() < 0) fail_errno(path, "cannot create");
-  const auto give_up = [&](std::string_view what) {
-    const int code = errno;
-    ::unlink(temporary.c_str());
-    errno = code;
-    fail_errno(path, what);
-  };
-  for (std::size_t done = 0; done < content.size();) {
-    const ssize_t n = ::write(fd.get(), content.data() + done, content.size() - done);
+AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), temporary_(path_.string() + ".XXXXXX") {
+  fd_ = ::mkostemp(temporary_.data(), O_CLOEXEC);
+  if (fd_ < 0) fail_write("cannot create");
+}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ >= 0) ::close(fd_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::fail_write(std::string_view what) const { fail_errno(path_, what); }
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    // macOS refuses more than INT_MAX at once.
+    const ssize_t n = ::write(fd_, bytes.data(), std::min(bytes.size(), std::size_t{1} << 30));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) give_up("cannot write");
-    done += static_cast<std::size_t>(n);
+    if (n < 0) fail_write("cannot write");
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
+}
+
+void AtomicFile::commit() {
   const mode_t mask = ::umask(0);
   ::umask(mask);
-  ::fchmod(fd.get(), 0666 & ~mask);  // mkstemp made it 0600
-  if (::fsync(fd.get()) != 0) give_up("cannot write");
-  if (::rename(temporary.c_str(), path.c_str()) != 0) give_up("cannot replace");
-  sync_folder(path.parent_path());
+  ::fchmod(fd_, 0666 & ~mask);  // mkostemp made it 0600
+  if (::fsync(fd_) != 0) fail_write("cannot write");
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_write("cannot replace");
+  temporary_.clear();
+  sync_folder(path_.parent_path());
+}
+
+void write_file_atomic(const fs::path& path, std::string_view content) {
+  AtomicFile file(path);
+  file.write(content);
+  file.commit();
 }
 
 std::shared_ptr<const MappedFile> MappedFile::open(const fs::path& path) {

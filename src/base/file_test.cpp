@@ -53,6 +53,33 @@ TEST(File, NamesWhatIsWrong) {
   EXPECT_EQ(kind_thrown([&] { read_file(folder.path() / "big", 99); }), ErrorKind::resource);
 }
 
+TEST(File, AbandonedFileLeavesNoTrace) {
+  const ScratchFolder folder;
+  const fs::path path = folder.path() / "a";
+  write_file_atomic(path, "old");
+  {
+    AtomicFile file(path);
+    file.write("new");
+  }
+  EXPECT_EQ(read_file(path), "old");
+  {
+    AtomicFile file(path);
+    file.write("ne");
+    file.write("w");
+    file.commit();
+  }
+  EXPECT_EQ(read_file(path), "new");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 1);
+}
+
+TEST(File, ShellWordsAreQuotedWhereTheyMustBe) {
+  EXPECT_EQ(shell_word("models/a-1.gguf"), "models/a-1.gguf");
+  EXPECT_EQ(shell_word("my model.gguf"), "'my model.gguf'");
+  EXPECT_EQ(shell_word("it's"), "'it'\\''s'");
+  EXPECT_EQ(shell_word("$(rm)"), "'$(rm)'");
+  EXPECT_EQ(shell_word(""), "''");
+}
+
 TEST(File, FullDiskLeavesTheOldContent) {
   const ScratchFolder folder;
   const fs::path path = folder.path() / "kept";

@@ -2,9 +2,18 @@
 
 #include <fmt/ranges.h>
 
+#include <nlohmann/json.hpp>
+
 #include "base/error.h"
 
 namespace pome::formats {
+
+std::string shown_name(std::string_view name) {
+  constexpr std::size_t max_bytes = 100;
+  std::string text =
+      nlohmann::json(name.substr(0, max_bytes)).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+  return name.size() > max_bytes ? text + "..." : text;
+}
 
 std::string shape_text(std::span<const std::int64_t> shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
@@ -39,12 +48,12 @@ std::string Tensor::shape_text() const { return formats::shape_text(shape); }
 
 Tensor Tensor::slice_rows(std::int64_t first, std::int64_t count) const {
   if (shape.empty() || first < 0 || count < 0 || first > shape[0] || count > shape[0] - first) {
-    fail(ErrorKind::internal, "{}: no rows {} to {} in tensor \"{}\" of shape {}", file, first, first + count,
-         name, shape_text());
+    fail(ErrorKind::internal, "{}: no rows {} to {} in tensor {} of shape {}", file, first, first + count,
+         shown_name(name), shape_text());
   }
   const auto row_bytes = tensor_size_bytes(dtype, std::span(shape).subspan(1));
   if (!row_bytes) {
-    fail(ErrorKind::internal, "{}: rows of tensor \"{}\", {} {}, do not fill whole bytes", file, name,
+    fail(ErrorKind::internal, "{}: rows of tensor {}, {} {}, do not fill whole bytes", file, shown_name(name),
          dtype_name(dtype), shape_text());
   }
   Tensor part = *this;
@@ -59,8 +68,8 @@ void TensorTable::add(Tensor tensor) {
   if (!added) {
     const std::string& first = tensors_[entry->second].file;
     if (first == tensor.file)
-      fail(ErrorKind::corrupt, "{}: tensor \"{}\" occurs twice", tensor.file, tensor.name);
-    fail(ErrorKind::corrupt, "{}: tensor \"{}\" is also in {}", tensor.file, tensor.name, first);
+      fail(ErrorKind::corrupt, "{}: tensor {} occurs twice", tensor.file, shown_name(tensor.name));
+    fail(ErrorKind::corrupt, "{}: tensor {} is also in {}", tensor.file, shown_name(tensor.name), first);
   }
   tensors_.push_back(std::move(tensor));
 }
@@ -76,7 +85,7 @@ const Tensor* TensorTable::find(std::string_view name) const {
 
 const Tensor& TensorTable::at(std::string_view name) const {
   const Tensor* tensor = find(name);
-  if (tensor == nullptr) fail(ErrorKind::corrupt, "{}: no tensor named \"{}\"", source_, name);
+  if (tensor == nullptr) fail(ErrorKind::corrupt, "{}: no tensor named {}", source_, shown_name(name));
   return *tensor;
 }
 

@@ -3,12 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/dtype.h"
@@ -40,6 +40,9 @@ struct Tensor {
   Tensor slice_rows(std::int64_t first, std::int64_t count) const;
 };
 
+// name in quotes as JSON writes it, cut where it is long: a stranger's text on its way to a terminal.
+std::string shown_name(std::string_view name);
+
 std::string shape_text(std::span<const std::int64_t> shape);
 
 // Bytes of a tensor; nothing where a dimension is negative, a product overflows or the bits do not fill whole
@@ -70,14 +73,9 @@ class TensorTable {
   const std::string& source() const { return source_; }
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>{}(name); }
-  };
-
   std::string source_;
   std::vector<Tensor> tensors_;
-  std::unordered_map<std::string, std::size_t, Hash, std::equal_to<>> index_;
+  std::map<std::string, std::size_t, std::less<>> index_;  // a hash could be flooded by a hostile file
 };
 
 }  // namespace pome::formats
