@@ -1,6 +1,7 @@
 # pome_room(NAME [LINK libraries…]): the static library of src/NAME and, with POME_DEV, its tests, from whatever files lie
 # there: x.cpp → library, x_test.cpp → NAME_test, x_bench.cpp → NAME_bench, x_fuzz.cpp → fuzz target x_fuzz.
 # It links the rooms that layers.txt allows and no other, so a forbidden call does not link.
+# PART folder: src/NAME/folder sees one library more than the room does: PART_LINK, precompiled from PART_HEADER.
 
 file(STRINGS ${PROJECT_SOURCE_DIR}/layers.txt POME_LAYER_LINES REGEX "^[a-z]")
 set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/layers.txt)
@@ -36,8 +37,11 @@ function(pome_test target)
 endfunction()
 
 function(pome_room name)
-  cmake_parse_arguments(arg "" "" "LINK" ${ARGN})
+  cmake_parse_arguments(arg "" "PART;PART_LINK;PART_HEADER" "LINK" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
   set(tests ${sources})
   set(benches ${sources})
   set(fuzzers ${sources})
@@ -45,6 +49,13 @@ function(pome_room name)
   list(FILTER benches INCLUDE REGEX "_bench\\.cpp$")
   list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cpp$")
   list(FILTER sources EXCLUDE REGEX "_(test|bench|fuzz)\\.cpp$")
+
+  set(part_sources "")
+  if(arg_PART)
+    set(part_sources ${sources})
+    list(FILTER part_sources INCLUDE REGEX "/${name}/${arg_PART}/")
+    list(FILTER sources EXCLUDE REGEX "/${name}/${arg_PART}/")
+  endif()
 
   add_library(pome_${name} STATIC ${sources})
   pome_rooms_beneath(${name} below)
@@ -55,6 +66,16 @@ function(pome_room name)
       <optional> <span> <string> <string_view> <unordered_map> <utility> <vector> <fmt/format.h> <nlohmann/json.hpp>)
   else()
     target_precompile_headers(pome_${name} REUSE_FROM pome_base)
+  endif()
+
+  if(arg_PART)
+    set(part pome_${name}_${arg_PART})
+    add_library(${part} OBJECT ${part_sources})
+    target_include_directories(${part} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+    target_link_libraries(${part} PRIVATE ${below} ${arg_LINK} ${arg_PART_LINK} pome_warnings)
+    target_precompile_headers(${part} PRIVATE ${arg_PART_HEADER})
+    target_sources(pome_${name} PRIVATE $<TARGET_OBJECTS:${part}>)
+    target_link_libraries(pome_${name} PRIVATE ${arg_PART_LINK})
   endif()
 
   if(POME_DEV AND tests)

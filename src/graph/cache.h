@@ -27,6 +27,28 @@ struct CacheOptions {
   int keep = 4;
 };
 
+// Positions of one layer's keys and values that are kept, shared and dropped together.
+inline constexpr int cache_block = 64;
+
+// Which positions a row sees: itself, what lies less than `window` before it, and those below `keep`.
+struct Visibility {
+  int window = 0;  // 0: every earlier position
+  int keep = 0;
+
+  bool sees(int row, int position) const {
+    return position <= row && (window == 0 || position > row - window || position < keep);
+  }
+};
+
+Visibility visibility(const CacheLayer& layer, const CacheOptions& options);
+
+// Throws Error(usage) for options that make no sense, Error(unsupported) where kv_bits do not fit the plan.
+void check_cache_options(const CachePlan& plan, const CacheOptions& options);
+
+// Elements of one head that share a scale under kv_bits: kv_group_size, or the next smaller group that
+// divides head_dim; 0 where none does.
+int kv_group(int head_dim, const CacheOptions& options);
+
 // Bytes that `positions` positions of this plan occupy under these options, for refusing before loading.
 std::size_t cache_bytes(const CachePlan& plan, const CacheOptions& options, std::int64_t positions,
                         int element_bytes);

@@ -1,0 +1,66 @@
+#include "graph/cache.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace pome::graph {
+
+Visibility visibility(const CacheLayer& layer, const CacheOptions& options) {
+  if (layer.window > 0) return {.window = layer.window, .keep = 0};
+  if (options.max_kv_size > 0) {
+    return {.window = options.max_kv_size - options.keep, .keep = options.keep};
+  }
+  return {};
+}
+
+int kv_group(int head_dim, const CacheOptions& options) {
+  for (const int group : {128, 64, 32}) {
+    if (group <= options.kv_group_size && head_dim % group == 0) return group;
+  }
+  return 0;
+}
+
+void check_cache_options(const CachePlan& plan, const CacheOptions& options) {
+  if (options.max_kv_size < 0 || options.keep < 0 ||
+      (options.max_kv_size > 0 && options.keep >= options.max_kv_size)) {
+    fail(ErrorKind::usage, "max_kv_size {} leaves no room beside the first {} positions, which are kept",
+         options.max_kv_size, options.keep);
+  }
+  if (options.kv_bits == 0) return;
+  if (options.kv_bits != 4 && options.kv_bits != 8) {
+    fail(ErrorKind::usage, "kv_bits is {}, expected 4 or 8, or 0 for none", options.kv_bits);
+  }
+  for (const CacheLayer& layer : plan) {
+    if (kv_group(layer.head_dim, options) == 0) {
+      throw error(ErrorKind::unsupported,
+                  "kv_bits {}: heads of {} elements cannot be divided into groups of {} or less",
+                  options.kv_bits, layer.head_dim, options.kv_group_size)
+          .with_hint("leave out --kv-bits");
+    }
+  }
+}
+
+std::size_t cache_bytes(const CachePlan& plan, const CacheOptions& options, std::int64_t positions,
+                        int element_bytes) {
+  std::size_t sum = 0;
+  for (const CacheLayer& layer : plan) {
+    const Visibility visible = visibility(layer, options);
+    std::int64_t held = positions;
+    if (visible.window > 0) {  // whole blocks, of which one may be half out of sight
+      held = std::min<std::int64_t>(held, visible.window + visible.keep + 2 * cache_block);
+    }
+    const auto heads = static_cast<std::size_t>(layer.kv_heads);
+    const auto width = static_cast<std::size_t>(layer.head_dim);
+    std::size_t head_bytes = width * static_cast<std::size_t>(element_bytes);
+    if (options.kv_bits > 0) {
+      const auto groups = width / static_cast<std::size_t>(std::max(1, kv_group(layer.head_dim, options)));
+      head_bytes = width * static_cast<std::size_t>(options.kv_bits) / 8 +
+                   2 * groups * static_cast<std::size_t>(element_bytes);
+    }
+    sum += 2 * static_cast<std::size_t>(std::max<std::int64_t>(held, 0)) * heads * head_bytes;
+  }
+  return sum;
+}
+
+}  // namespace pome::graph

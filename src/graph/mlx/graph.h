@@ -1,0 +1,57 @@
+// Graph's operations, recorded as lazy MLX arrays for one step.
+#pragma once
+
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "graph/graph.h"
+#include "graph/mlx/cache.h"
+#include "graph/mlx/weights.h"
+#include "graph/step.h"
+
+namespace pome::graph {
+
+class MlxGraph final : public Graph {
+ public:
+  // weights, step and its caches outlive the graph. The caller has checked the step.
+  MlxGraph(WeightArrays& weights, const Step& step);
+
+  int rows(Value x) const override { return at(x).shape(0); }
+  int width(Value x) const override { return at(x).shape(1); }
+  Value embedding(const Weight& table) override;
+  Value linear(const Linear& linear, Value x) override;
+  Value rms_norm(Value x, const Tensor& weight, float eps) override;
+  Value layer_norm(Value x, const Tensor& weight, const Tensor* bias, float eps) override;
+  Value rope(Value x, const Rope& rope) override;
+  Value attention(const Attention& spec, Value q, Value k, Value v) override;
+  Value add(Value a, Value b) override;
+  Value multiply(Value a, Value b) override;
+  Value scale(Value x, float factor) override;
+  Value activate(Activation activation, Value x) override;
+  Value columns(Value x, int begin, int count) override;
+  Value out_rows(Value x) override;
+  void output(std::string_view name, Value x) override;
+
+  const std::map<std::string, mx::array, std::less<>>& outputs() const { return outputs_; }
+
+ private:
+  const mx::array& at(Value x) const;
+  Value keep(mx::array array);
+  mx::array apply(const Weight& weight, const mx::array& x);
+  mx::array adapt(const Linear& linear, const mx::array& x, const mx::array& y);
+  mx::array attend(const Attention& spec, const Segment& segment, const mx::array& q, const mx::array& k,
+                   const mx::array& v);
+  const std::pair<mx::array, mx::array>& rope_tables(const Rope& rope);
+
+  WeightArrays& weights_;
+  const Step& step_;
+  std::vector<std::int32_t> positions_;       // by row
+  std::vector<std::int32_t> planned_length_;  // by row
+  std::vector<int> adapters_;                 // by row
+  std::vector<mx::array> values_;
+  std::map<const Rope*, std::pair<mx::array, mx::array>> rope_tables_;
+  std::map<std::string, mx::array, std::less<>> outputs_;
+};
+
+}  // namespace pome::graph
