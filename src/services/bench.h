@@ -1,0 +1,50 @@
+// How fast a model is on this machine.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "services/library.h"
+
+namespace pome::services {
+
+struct BenchOptions {
+  // Every combination is measured.
+  std::vector<int> prompt_tokens{512};
+  std::vector<int> generation_tokens{128};
+  std::vector<int> depth{0};  // tokens in the cache before
+  std::vector<int> batch{1};  // sequences at once
+  int repetitions = 3;        // after one that does not count
+  bool bandwidth = true;      // measure read bandwidth too
+  graph::CacheOptions cache;
+};
+
+struct BenchRow {
+  int prompt_tokens = 0, generation_tokens = 0, depth = 0, batch = 0;
+  double prompt_tps = 0, prompt_stddev = 0;          // all sequences together
+  double generation_tps = 0, generation_stddev = 0;  // all sequences together
+  std::uint64_t peak_memory_bytes = 0;
+
+  Json to_json() const;
+};
+
+struct BenchReport {
+  std::vector<BenchRow> results;
+  double read_bandwidth_gbps = 0;  // 10^9 bytes per second; 0: not measured
+  int threads = 0;
+  std::string backend;
+
+  Json to_json() const;  // {"results": […], "read_bandwidth_gbps", …}
+};
+
+// done/total count measured runs; returning false stops with Error(interrupted).
+using OnBenchProgress = std::function<bool(int done, int total)>;
+
+BenchReport bench(Library& library, const OpenModel& model, const BenchOptions& options,
+                  const OnBenchProgress& progress = {});
+
+// Best of a few sweeps of all threads over a buffer larger than the caches, in 10^9 bytes per second.
+double measure_read_bandwidth(int threads);
+
+}  // namespace pome::services

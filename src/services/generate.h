@@ -1,0 +1,77 @@
+// From messages or a prompt to text, piece by piece.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "services/library.h"
+#include "services/settings.h"
+
+namespace pome::services {
+
+struct GenerateRequest {
+  // Exactly one of the three.
+  Json messages;                                    // array of {"role", "content", …}
+  std::optional<std::string> prompt;                // raw text, no template
+  std::optional<std::vector<std::int32_t>> tokens;  // used as they are
+
+  Settings settings;  // win over OpenModel::defaults
+  fs::path adapter;   // folder; empty: none
+  // Read where it exists and must then begin the prompt; written with the whole conversation at the end.
+  fs::path prompt_cache_file;
+  std::optional<Json> json_schema;  // the answer is JSON that satisfies it
+  int logprobs = -1;                // -1: none; n: each token's and the n most likely
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+  bool ignore_end = false;
+};
+
+// One thing that happened: progress on the prompt (token < 0) or the next token.
+struct Piece {
+  int prompt_done = 0, prompt_total = 0;
+  std::int32_t token = -1;
+  std::string text;  // whole characters; may be empty
+  float logprob = 0;
+  std::vector<engine::TokenLogprob> top_logprobs;
+};
+
+// Called on the caller's thread; false cancels.
+using OnPiece = std::function<bool(const Piece&)>;
+
+struct Stats {
+  int prompt_tokens = 0;
+  int cached_tokens = 0;  // of the prompt, not computed again
+  int generated_tokens = 0;
+  double prompt_tps = 0;                // computed prompt tokens per second
+  double generation_tps = 0;            // tokens after the first per second; 0 with fewer than two
+  double first_token_ms = 0;            // from submitting to the first token
+  std::uint64_t peak_memory_bytes = 0;  // of the process, resident
+  std::uint64_t seed = 0;
+
+  Json to_json() const;
+};
+
+struct Answer {
+  std::string text;  // with prefill_response in front
+  std::vector<std::int32_t> tokens;
+  engine::FinishReason reason = engine::FinishReason::stop;
+  std::string stop_sequence;
+  Stats stats;
+};
+
+std::string_view finish_reason_name(
+    engine::FinishReason reason);  // "stop", "length", "cancelled", "deadline"
+
+// Blocks until the answer is there. Text pieces join to Answer::text. Throws Error: usage (settings, prompt
+// longer than the context, unknown extra_eos_tokens), resource (cache does not fit), corrupt or usage (prompt
+// cache of another model), what the engine reports. Cancelling is no error.
+Answer generate(Library& library, const OpenModel& model, const GenerateRequest& request,
+                const OnPiece& on_piece = {});
+
+// Peak resident bytes of this process.
+std::uint64_t peak_memory_bytes();
+
+}  // namespace pome::services

@@ -1,0 +1,69 @@
+// What a process has open: one engine, one backend, and the models in use.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "engine/engine.h"
+#include "graph/backend.h"
+#include "services/settings.h"
+#include "services/text_model.h"
+#include "store/resolve.h"
+
+namespace pome::services {
+
+// A model ready to answer. Shared; freed with its last user.
+struct OpenModel {
+  store::Place place;
+  std::shared_ptr<engine::Instance> instance;
+  std::shared_ptr<const TextModel> text;
+  Settings defaults;  // alias over pome's config over generation_config.json
+  std::uint64_t weight_bytes = 0;
+
+  const models::Info& info() const { return instance->loaded->model->info(); }
+};
+
+struct LibraryOptions {
+  std::string backend;  // graph::make_backend
+  engine::Options engine;
+  store::Paths paths = store::Paths::from_environment();
+  std::function<std::uint64_t()> available_memory;  // bytes; empty: services::available_memory
+};
+
+// Bytes this process may still take: MemAvailable, or what the cgroup leaves where that is less.
+std::uint64_t available_memory();
+
+// Thread-safe.
+class Library {
+ public:
+  explicit Library(LibraryOptions options = {});
+  ~Library();
+  Library(const Library&) = delete;
+
+  // Opens MODEL as store::resolve finds it; a model that is open already is shared. context_tokens (0: a
+  // short conversation, 4096 or the model's own if less) and cache say how much memory must be there besides
+  // the weights. Throws Error: what resolve and models::load_model throw; resource with the numbers before
+  // anything is loaded.
+  std::shared_ptr<const OpenModel> open(std::string_view model, int context_tokens = 0,
+                                        const graph::CacheOptions& cache = {});
+
+  // Throws Error(resource) where a sequence of `positions` does not fit beside what is open.
+  void check_cache_fits(const OpenModel& model, std::int64_t positions,
+                        const graph::CacheOptions& cache) const;
+
+  // The id for requests that use this adapter of the model; loaded once.
+  int adapter(const OpenModel& model, const fs::path& folder);
+
+  engine::Engine& engine();
+  const graph::Backend& backend() const;
+  const store::Paths& paths() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pome::services

@@ -1,0 +1,34 @@
+// Teacher-forced passes: what a model computes for given tokens, for porting and measuring.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "services/library.h"
+
+namespace pome::services {
+
+struct LogitsOptions {
+  bool layers = false;  // also every block's output
+  int chunk = 256;      // rows of one step; the result does not depend on it beyond rounding
+  fs::path adapter;
+};
+
+struct Logits {
+  graph::Matrix logits;               // [L, V]
+  std::vector<graph::Matrix> layers;  // each [L, hidden]
+};
+
+// Throws Error(usage): no tokens, ids outside the vocabulary, more than the context.
+Logits compute_logits(Library& library, const OpenModel& model, std::span<const std::int32_t> tokens,
+                      const LogitsOptions& options = {});
+
+// safetensors: "tokens" i32 [L], "logits" f32 [L, V], "layers" f32 [layers, L, hidden] where asked for.
+// Atomic.
+void write_logits(const fs::path& file, std::span<const std::int32_t> tokens, const Logits& logits);
+
+// [1, 2, 3], or {"tokens": [1, 2, 3]}. Throws Error(corrupt) naming the file.
+std::vector<std::int32_t> load_token_ids(const fs::path& file);
+
+}  // namespace pome::services
