@@ -6,6 +6,7 @@ find_package(nlohmann_json 3.11 REQUIRED)  # one JSON library everywhere; iterat
 find_package(fmt 9 REQUIRED)               # libstdc++ 12 has no std::format
 find_package(spdlog 1.10 REQUIRED)         # log sinks and levels
 find_package(CLI11 2.1 REQUIRED)           # options, subcommands, completion data
+find_library(POME_LIBEDIT edit REQUIRED)   # the line editor of `pome chat`, under a BSD licence
 
 if(POME_DEV)
   find_package(GTest 1.12 REQUIRED)

@@ -1,0 +1,31 @@
+#include "cli/verb.h"
+
+#include "base/nearest.h"
+
+namespace pome::cli {
+
+extern const Verb completion_verb, help_verb;
+
+namespace {
+
+constexpr const Verb* table[]{
+    &completion_verb,
+    &help_verb,
+};
+
+}  // namespace
+
+std::span<const Verb* const> verbs() { return table; }
+
+const Verb& find_verb(std::string_view name) {
+  std::vector<std::string> names;
+  for (const Verb* verb : verbs()) {
+    if (verb->name == name) return *verb;
+    names.emplace_back(verb->name);
+  }
+  const auto near = nearest(name, names);
+  throw error(ErrorKind::usage, "unknown verb \"{}\"", name)
+      .with_hint(near ? fmt::format("pome {}", *near) : "pome --help");
+}
+
+}  // namespace pome::cli
