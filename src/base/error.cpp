@@ -1,6 +1,7 @@
 #include "base/error.h"
 
 #include <array>
+#include <ranges>
 
 namespace pome {
 namespace {
@@ -42,7 +43,7 @@ Error&& Error::in(std::string frame) && { return std::move(in(std::move(frame)))
 
 void Error::compose() {
   what_.clear();
-  for (auto frame = context_.rbegin(); frame != context_.rend(); ++frame) what_ += *frame + ": ";
+  for (const std::string& frame : std::views::reverse(context_)) what_ += frame + ": ";
   what_ += message_;
 }
 
