@@ -1,5 +1,6 @@
 # pome_room(NAME [LINK libraries…]): the static library of src/NAME and, with POME_DEV, its tests, from whatever files lie
-# there: x.cpp → library, x_test.cpp → NAME_test, x_bench.cpp → NAME_bench, x_fuzz.cpp → fuzz target x_fuzz.
+# there: x.cpp → library, x_test.cpp → NAME_test, x_bench.cpp → NAME_bench, x_fuzz.cpp → x_fuzz: libFuzzer's target with
+# POME_FUZZ, else a test that feeds it the seeds in tests/fuzz/x.
 # It links the rooms that layers.txt allows and no other, so a forbidden call does not link.
 # PART folder: src/NAME/folder sees one library more than the room does: PART_LINK, precompiled from PART_HEADER.
 
@@ -85,13 +86,19 @@ function(pome_room name)
     add_executable(${name}_bench EXCLUDE_FROM_ALL ${benches})
     target_link_libraries(${name}_bench PRIVATE pome_${name} pome_warnings benchmark::benchmark_main)
   endif()
-  if(POME_FUZZ)
+  if(POME_DEV)
     foreach(source IN LISTS fuzzers)
       get_filename_component(target ${source} NAME_WE)
+      string(REGEX REPLACE "_fuzz$" "" subject ${target})
       add_executable(${target} ${source})
-      target_link_libraries(${target} PRIVATE pome_${name} -fsanitize=fuzzer)
-      target_compile_definitions(${target} PRIVATE POME_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+      target_link_libraries(${target} PRIVATE pome_${name} pome_warnings)
       set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+      if(POME_FUZZ)
+        target_link_libraries(${target} PRIVATE -fsanitize=fuzzer)
+      else()
+        target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests/fuzz/replay.cpp)
+        add_test(NAME ${target}/seeds COMMAND ${target} ${PROJECT_SOURCE_DIR}/tests/fuzz/${subject})
+      endif()
     endforeach()
   endif()
 endfunction()
