@@ -41,15 +41,13 @@ void check_coverage(std::vector<SafetensorsEntry>& entries, std::uint64_t data_s
     covered = entry.end;
     last = &entry;
   }
-  const std::uint64_t data_bytes = file_size_bytes - data_start;
-  if (covered > data_bytes) {
-    fail(ErrorKind::corrupt,
-         "{}: tensor {} ends at data byte {}, file has {} after its header (download incomplete?)", subject,
-         shown_name(last->name), covered, data_bytes);
+  if (covered > file_size_bytes - data_start) {
+    fail(ErrorKind::corrupt, "{}: tensor {} ends at byte {}, file has {} (download incomplete?)", subject,
+         shown_name(last->name), data_start + covered, file_size_bytes);
   }
-  if (covered < data_bytes) {
-    fail(ErrorKind::corrupt, "{}: tensors end at data byte {}, file has {} after its header", subject,
-         covered, data_bytes);
+  if (covered < file_size_bytes - data_start) {
+    fail(ErrorKind::corrupt, "{}: tensors end at byte {}, file has {}", subject, data_start + covered,
+         file_size_bytes);
   }
 }
 

@@ -48,7 +48,7 @@ std::string Tensor::shape_text() const { return formats::shape_text(shape); }
 
 Tensor Tensor::slice_rows(std::int64_t first, std::int64_t count) const {
   if (shape.empty() || first < 0 || count < 0 || first > shape[0] || count > shape[0] - first) {
-    fail(ErrorKind::internal, "{}: no rows {} to {} in tensor {} of shape {}", file, first, first + count,
+    fail(ErrorKind::internal, "{}: no {} rows from {} on in tensor {} of shape {}", file, count, first,
          shown_name(name), shape_text());
   }
   const auto row_bytes = tensor_size_bytes(dtype, std::span(shape).subspan(1));
