@@ -56,6 +56,8 @@ impl Template {
         environment.set_recursion_limit(200);
         environment.add_filter("tojson", python::tojson);
         environment.add_filter("string", |value: &Value| python::str(value));
+        environment.add_filter("length", length);
+        environment.add_filter("count", length);
         environment.add_test("iterable", is_iterable);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", strftime_now);
@@ -127,6 +129,17 @@ fn raise_exception(message: &Value) -> Result<Value, Error> {
     let message = python::str(message)?;
     let error = Error::new(ErrorKind::InvalidOperation, "raise_exception");
     Err(error.with_source(Raised(message)))
+}
+
+/// Jinja's undefined value is empty, not an error.
+fn length(value: &Value) -> Result<usize, Error> {
+    if value.is_undefined() {
+        return Ok(0);
+    }
+    value.len().ok_or_else(|| {
+        let message = format!("object of type {} has no length", value.kind());
+        Error::new(ErrorKind::InvalidOperation, message)
+    })
 }
 
 /// In Python `None` is not iterable; the engine iterates over it as over nothing.

@@ -52,12 +52,18 @@ std::string& text_to_continue(Json& messages) {
   return content->get_ref<std::string&>();
 }
 
-// The rendered text up to the end of the continued message, which `mark` follows.
-std::string cut_at_mark(std::string text, std::string_view mark) {
-  const std::string_view trimmed = mark.substr(0, mark.size() - 1);
-  const std::size_t at = text.rfind(trimmed);
-  if (at == std::string::npos) {
-    fail(ErrorKind::usage, "chat template leaves out the last message, so it cannot be continued");
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view space = " \t\r\n\f\v";
+  const std::size_t first = text.find_first_not_of(space);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(space) - first + 1);
+}
+
+// The rendered text up to the end of the continued `message`, which `mark` follows.
+std::string cut_at_mark(std::string text, std::string_view message, std::string_view mark) {
+  const std::size_t at = text.rfind(trimmed(mark));
+  if (at == std::string::npos || text.find(trimmed(message)) == std::string::npos) {
+    fail(ErrorKind::usage, "chat template leaves out or changes the last message, so it cannot be continued");
   }
   const bool spacing_kept = std::string_view(text).substr(at, mark.size()) == mark;
   text.resize(at);
@@ -86,11 +92,14 @@ std::string ChatTemplate::render(const ChatInput& input) const {
   if (!input.messages.is_array()) fail(ErrorKind::usage, "chat messages are not an array");
   Json messages = Json::array();
   for (const Json& message : input.messages) messages.push_back(normalized(message));
+  std::string continued;
   if (input.continue_final_message) {
     if (input.add_generation_prompt) {
       fail(ErrorKind::usage, "a message cannot be continued after a generation prompt");
     }
-    text_to_continue(messages) += mark;
+    std::string& last = text_to_continue(messages);
+    continued = last;
+    last += mark;
   }
   variables["messages"] = std::move(messages);
   variables["tools"] = input.tools;
@@ -103,7 +112,7 @@ std::string ChatTemplate::render(const ChatInput& input) const {
                             call.slot());
   call.check();
   std::string rendered(text.view());
-  return input.continue_final_message ? cut_at_mark(std::move(rendered), mark) : rendered;
+  return input.continue_final_message ? cut_at_mark(std::move(rendered), continued, mark) : rendered;
 }
 
 }  // namespace pome::text
