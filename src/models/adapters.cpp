@@ -9,7 +9,7 @@
 #include "formats/safetensors.h"
 #include "models/model.h"
 #include "nn/dense.h"
-#include "nn/quantization.h"
+#include "nn/linear.h"
 
 namespace pome::models {
 namespace {

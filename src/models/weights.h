@@ -8,7 +8,7 @@
 
 #include "formats/tensor.h"
 #include "graph/weight.h"
-#include "nn/quantization.h"
+#include "nn/linear.h"
 
 namespace pome::models {
 

@@ -1,4 +1,4 @@
-#include "nn/quantization.h"
+#include "nn/linear.h"
 
 #include <algorithm>
 #include <array>
