@@ -4,8 +4,17 @@
 #include <vector>
 
 namespace pome {
+namespace {
+
+constexpr std::size_t max_keys =
+    20000;  // Json finds keys by walking them: a million in one object would take hours
+
+}  // namespace
 
 Json parse_json(std::string_view text, std::string_view subject, int max_depth) {
+  // The parser takes a zero byte for the end and would not look at what follows.
+  if (text.find('\0') != std::string_view::npos)
+    fail(ErrorKind::corrupt, "{}: not valid JSON: has a zero byte", subject);
   std::vector<std::set<std::string>> keys;  // of the objects that are open
   const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
     if (depth > max_depth) fail(ErrorKind::corrupt, "{}: nested deeper than {} levels", subject, max_depth);
@@ -17,6 +26,8 @@ Json parse_json(std::string_view text, std::string_view subject, int max_depth) 
       auto name = parsed.get<std::string>();
       if (!keys.back().insert(name).second)
         fail(ErrorKind::corrupt, "{}: key \"{}\" occurs twice", subject, name);
+      if (keys.back().size() > max_keys)
+        fail(ErrorKind::corrupt, "{}: an object has more than {} keys", subject, max_keys);
     }
     return true;
   };

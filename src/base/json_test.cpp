@@ -21,6 +21,11 @@ TEST(Json, RefusesBrokenDeepAndAmbiguousText) {
   EXPECT_EQ(message_of([] { parse_json(R"({"a":1,"a":2})", "c"); }), "c: key \"a\" occurs twice");
   EXPECT_EQ(message_of([] { parse_json(std::string(300, '['), "c"); }), "c: nested deeper than 200 levels");
   EXPECT_NE(message_of([] { parse_json("\"\xff\"", "c"); }).find("c: not valid JSON"), std::string::npos);
+  EXPECT_EQ(message_of([] { parse_json(std::string_view("{}\0x", 4), "c"); }),
+            "c: not valid JSON: has a zero byte");
+  std::string crowded = "{\"0\":0";
+  for (int i = 1; i <= 20000; ++i) crowded += ",\"" + std::to_string(i) + "\":0";
+  EXPECT_EQ(message_of([&] { parse_json(crowded + "}", "c"); }), "c: an object has more than 20000 keys");
   EXPECT_EQ(parse_json(R"({"a":{"b":1},"c":{"b":2}})", "c").size(), 2u);
 }
 
