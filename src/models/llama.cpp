@@ -26,8 +26,10 @@ class Llama final : public Model {
   Llama(Config& config, Weights& weights) : c_(read_decoder_config(config)), info_(c_.info("llama")) {
     const bool attention_bias = config.get<bool>("attention_bias", false);
     const bool mlp_bias = config.get<bool>("mlp_bias", false);
-    if (c_.model_type == "mistral" && config.find("sliding_window") != nullptr) {
-      window_ = config.positive("sliding_window");
+    if (c_.model_type == "mistral") {  // a window unless the config says null, as MistralConfig has it
+      const bool told = config.json().contains("sliding_window");
+      window_ =
+          told && config.find("sliding_window") == nullptr ? 0 : config.positive("sliding_window", 4096);
     }
 
     const int width = c_.hidden_size;

@@ -53,7 +53,11 @@ std::shared_ptr<LoadedModel> load_model(const fs::path& folder) {
   auto loaded = std::make_shared<LoadedModel>();
   loaded->folder = folder;
   loaded->config = load_json(folder / "config.json");
-  loaded->arch = &find_arch(loaded->config);
+  try {
+    loaded->arch = &find_arch(loaded->config);
+  } catch (Error& e) {
+    throw std::move(e).in(folder.string());
+  }
 
   const std::string subject = (folder / "config.json").string();
   Config config(loaded->config, subject);

@@ -8,9 +8,14 @@
 namespace pome::models {
 
 const formats::Tensor& Weights::use(const std::string& name) {
-  const formats::Tensor& tensor = tensors_.at(name);
+  const formats::Tensor* tensor = tensors_.find(name);
+  if (tensor == nullptr) {
+    throw error(ErrorKind::corrupt, "{}: tensor \"{}\" is missing, nothing was loaded", tensors_.source(),
+                name)
+        .with_hint(fmt::format("pome verify --repair {}", tensors_.source()));
+  }
   taken_.insert(name);
-  return tensor;
+  return *tensor;
 }
 
 formats::Tensor Weights::take(const std::string& name, const std::vector<std::int64_t>& shape) {

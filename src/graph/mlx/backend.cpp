@@ -81,11 +81,21 @@ class MlxRunner final : public Runner {
     return caches;
   }
 
+  void record(MlxGraph& graph) {
+    try {
+      forward_(graph);
+    } catch (const Error&) {  // knows its place already
+      throw;
+    } catch (const std::exception& e) {
+      throw from_mlx(e).in("forward pass");
+    }
+  }
+
   Outputs compute(const Step& step, const std::vector<MlxCache*>& caches) {
     mx::StreamContext context(device_);
     MlxGraph graph(weights_, step);
+    record(graph);
     return at_seam("forward pass", [&] {
-      forward_(graph);
       std::vector<mx::array> wanted;
       for (const MlxCache* cache : caches) {
         if (cache != nullptr) cache->collect(wanted);

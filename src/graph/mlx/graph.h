@@ -12,6 +12,12 @@
 
 namespace pome::graph {
 
+// Columns [begin, end) of the last axis.
+mx::array columns_of(const mx::array& x, int begin, int end);
+
+// Rows [begin, end) of a matrix.
+mx::array rows_of(const mx::array& x, int begin, int end);
+
 class MlxGraph final : public Graph {
  public:
   // weights, step and its caches outlive the graph. The caller has checked the step.
