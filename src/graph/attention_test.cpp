@@ -122,7 +122,9 @@ TEST_P(Caches, RowsSeeWhatTheyShouldHoweverThePromptIsCut) {
       const CacheOptions options{.max_kv_size = max_kv_size};
       const Matrix expected = layer.twin(0, positions, options);
       const auto runner = load(layer);
-      for (const std::span<const int> chunks : {std::span<const int>(whole), std::span<const int>(ragged)}) {
+      const std::vector<int> singly(positions, 1);
+      for (const std::span<const int> chunks :
+           {std::span<const int>(whole), std::span<const int>(ragged), std::span<const int>(singly)}) {
         const auto cache = runner->new_cache(options);
         const Matrix found = advance_in(*runner, *cache, chunks);
         EXPECT_LE(max_difference(found, expected), close) << "window " << window << ", max " << max_kv_size;
@@ -280,6 +282,27 @@ TEST_P(Caches, SavedOnesThatDoNotFitAreRefused) {
     if (t.name == "length") t.data = reinterpret_cast<const std::byte*>(negative);
   };
   EXPECT_THROW(restore(shrunk, {}), Error) << "a negative length";
+}
+
+TEST_P(Caches, SavedOnesMustHoldTheirFirstPositions) {
+  const Layer layer;
+  const CacheOptions options{.max_kv_size = 20, .keep = 4};
+  const auto runner = load(layer);
+  const auto cache = runner->new_cache(options);
+  advance(*runner, *cache, 190);
+  static const std::int32_t other_block[] = {1};
+  formats::TensorTable sound("saved");
+  formats::TensorTable changed("saved");
+  for (formats::Tensor tensor : cache->save()) {
+    sound.add(tensor);
+    if (tensor.name == "layers.0.blocks") {
+      ASSERT_EQ(tensor.shape, std::vector<std::int64_t>{1}) << "the block of the first positions alone";
+      tensor.data = reinterpret_cast<const std::byte*>(other_block);
+    }
+    changed.add(std::move(tensor));
+  }
+  EXPECT_EQ(runner->restore_cache(options, sound)->length(), 190);
+  EXPECT_THROW(runner->restore_cache(options, changed), Error);
 }
 
 TEST_P(Caches, OptionsThatMakeNoSenseAreRefused) {
