@@ -79,7 +79,7 @@ function(pome_room name)
   endif()
 
   if(POME_DEV AND tests)
-    pome_test(${name}_test SOURCES ${tests} LINK pome_${name})
+    pome_test(${name}_test SOURCES ${tests} LINK pome_${name} ${arg_PART_LINK})
   endif()
   if(POME_DEV AND benches AND benchmark_FOUND)
     add_executable(${name}_bench EXCLUDE_FROM_ALL ${benches})

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "formats/rename.h"
 #include "formats/tensor.h"
 #include "graph/backend.h"
 
@@ -52,6 +53,7 @@ struct Arch {
   std::string_view name;                          // the family: "llama"
   std::span<const std::string_view> model_types;  // config.json model_type values it answers to
   std::string_view summary;                       // one line for `pome archs`
+  std::span<const formats::Rename> renames;       // from the names of published files to those of the family
   std::unique_ptr<Model> (*build)(Config& config, Weights& weights);
 };
 
@@ -75,6 +77,9 @@ std::shared_ptr<LoadedModel> load_model(const fs::path& folder);
 
 // Reads config.json only, for facts without weights. Throws as load_model does.
 const Arch& find_arch(const Json& config);
+
+// Bytes that the weights occupy in memory once they are used, for refusing before that.
+std::size_t weight_bytes(const LoadedModel& model);
 
 // Loads an adapter folder (mlx-lm: adapter_config.json + adapters.safetensors, LoRA and DoRA; PEFT:
 // adapter_model.safetensors) and adds it to the model's linears under a new id, which is returned. Throws

@@ -10,7 +10,7 @@ namespace pome::graph {
 Error from_mlx(const std::exception& exception) {
   const std::string text = exception.what();
   const bool memory = dynamic_cast<const std::bad_alloc*>(&exception) != nullptr ||
-                      text.find("llocat") != std::string::npos;  // "[malloc] Unable to allocate …"
+                      text.find("Unable to allocate") != std::string::npos;
   return Error(memory ? ErrorKind::resource : ErrorKind::internal, text);
 }
 

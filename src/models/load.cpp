@@ -1,0 +1,86 @@
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "formats/model_tensors.h"
+#include "models/config.h"
+#include "models/model.h"
+#include "models/weights.h"
+
+namespace pome::models {
+namespace {
+
+// FNV-1a: changes must show, nobody has to be kept from making two models look alike.
+class Fingerprint {
+ public:
+  void add(std::string_view bytes) {
+    for (const char c : bytes) hash_ = (hash_ ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  }
+  void add(std::uint64_t n) {
+    for (int shift = 0; shift < 64; shift += 8) hash_ = (hash_ ^ ((n >> shift) & 0xff)) * 0x100000001b3U;
+  }
+  std::string text() const { return fmt::format("{:016x}", hash_); }
+
+ private:
+  std::uint64_t hash_ = 0xcbf29ce484222325U;
+};
+
+std::string fingerprint(const Json& config, const formats::ModelTensors& files) {
+  Fingerprint print;
+  print.add(config.dump(-1, ' ', false, Json::error_handler_t::replace));
+  for (const fs::path& file : files.files) {
+    struct stat status{};
+    if (::stat(file.c_str(), &status) != 0) continue;
+    print.add(static_cast<std::uint64_t>(status.st_size));
+#ifdef __APPLE__
+    const timespec& modified = status.st_mtimespec;
+#else
+    const timespec& modified = status.st_mtim;
+#endif
+    print.add(static_cast<std::uint64_t>(modified.tv_sec));
+    print.add(static_cast<std::uint64_t>(modified.tv_nsec));
+  }
+  for (const formats::Tensor& tensor : files.tensors) {
+    print.add(tensor.name);
+    print.add(dtype_name(tensor.dtype));
+    for (const std::int64_t n : tensor.shape) print.add(static_cast<std::uint64_t>(n));
+  }
+  return print.text();
+}
+
+}  // namespace
+
+std::shared_ptr<LoadedModel> load_model(const fs::path& folder) {
+  auto loaded = std::make_shared<LoadedModel>();
+  loaded->folder = folder;
+  loaded->config = load_json(folder / "config.json");
+  loaded->arch = &find_arch(loaded->config);
+
+  const std::string subject = (folder / "config.json").string();
+  Config config(loaded->config, subject);
+  nn::QuantizationConfig quantization = nn::parse_quantization(loaded->config, subject);
+  config.mark_read("quantization");
+  config.mark_read("quantization_config");
+
+  formats::ModelTensors files = formats::open_model_tensors(folder);
+  loaded->fingerprint = fingerprint(loaded->config, files);
+  loaded->tensors = std::move(files.tensors);
+  const formats::TensorTable renamed =
+      formats::apply_renames(loaded->tensors, loaded->arch->renames, loaded->unused_tensors);
+  Weights weights(renamed, std::move(quantization));
+  loaded->model = loaded->arch->build(config, weights);
+  config.finish();
+  weights.finish(loaded->arch->name);
+  loaded->unused_tensors.insert(loaded->unused_tensors.end(), weights.dropped().begin(),
+                                weights.dropped().end());
+  return loaded;
+}
+
+std::size_t weight_bytes(const LoadedModel& model) {
+  std::size_t bytes = model.tensors.total_bytes();
+  for (const std::string& name : model.unused_tensors) {
+    if (const formats::Tensor* tensor = model.tensors.find(name)) bytes -= tensor->size_bytes;
+  }
+  return bytes;
+}
+
+}  // namespace pome::models

@@ -1,0 +1,57 @@
+#include "models/registry.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/error.h"
+
+namespace pome::models {
+namespace {
+
+constexpr const Arch* families[] = {
+    &llama_arch,
+    &qwen2_arch,
+    &qwen3_arch,
+};
+
+// Levenshtein's.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t changed = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({changed, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::span<const Arch* const> registry() { return families; }
+
+const Arch& find_arch(const Json& config) {
+  const auto model_type = config.is_object() ? json_value<std::string>(config, "model_type", "") : "";
+  if (model_type.empty()) fail(ErrorKind::corrupt, "config.json: model_type is missing");
+  std::string_view nearest;
+  std::size_t least = 0;
+  for (const Arch* arch : families) {
+    for (const std::string_view known : arch->model_types) {
+      if (known == model_type) return *arch;
+      const std::size_t distance = edit_distance(known, std::string_view(model_type).substr(0, 100));
+      if (nearest.empty() || distance < least) {
+        nearest = known;
+        least = distance;
+      }
+    }
+  }
+  throw error(ErrorKind::unsupported, "config.json: model_type \"{}\" is not known, the nearest is \"{}\"",
+              model_type, nearest)
+      .with_hint("pome archs lists what is known");
+}
+
+}  // namespace pome::models

@@ -1,0 +1,65 @@
+#include "models/weights.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "formats/rename.h"
+
+namespace pome::models {
+
+const formats::Tensor& Weights::use(const std::string& name) {
+  const formats::Tensor& tensor = tensors_.at(name);
+  taken_.insert(name);
+  return tensor;
+}
+
+formats::Tensor Weights::take(const std::string& name, const std::vector<std::int64_t>& shape) {
+  const formats::Tensor& tensor = use(name);
+  nn::check_dense(tensor, shape);
+  return tensor;
+}
+
+graph::Weight Weights::weight(const std::string& module, std::int64_t out, std::int64_t in) {
+  const formats::Tensor& weight = use(module + ".weight");
+  const auto beside = [&](const char* part) -> const formats::Tensor* {
+    const std::string name = module + part;
+    return tensors_.contains(name) ? &use(name) : nullptr;
+  };
+  const formats::Tensor* scales = beside(".scales");
+  const formats::Tensor* biases = scales == nullptr ? nullptr : beside(".biases");
+  return nn::make_weight(module, out, in, weight, scales, biases, quantization_);
+}
+
+graph::Linear Weights::linear(const std::string& module, std::int64_t out, std::int64_t in, bool bias) {
+  graph::Linear linear;
+  linear.name = module;
+  linear.weight = weight(module, out, in);
+  if (bias) linear.bias = take(module + ".bias", {out});
+  return linear;
+}
+
+void Weights::drop(std::string_view pattern) {
+  for (const formats::Tensor& tensor : tensors_) {
+    if (formats::matches(pattern, tensor.name) && taken_.insert(tensor.name).second) {
+      dropped_.push_back(tensor.name);
+    }
+  }
+}
+
+void Weights::finish(std::string_view family) const {
+  std::size_t left = 0;
+  const formats::Tensor* first = nullptr;
+  for (const formats::Tensor& tensor : tensors_) {
+    if (taken_.contains(tensor.name)) continue;
+    if (first == nullptr) first = &tensor;
+    ++left;
+  }
+  if (first == nullptr) return;
+  throw error(ErrorKind::unsupported,
+              "{}: tensor \"{}\" {} has no place in a {} of this config{}; nothing was loaded", first->file,
+              first->name, first->shape_text(), family,
+              left == 1 ? std::string() : fmt::format(", nor have {} others", left - 1))
+      .with_hint("config.json may belong to another model: pome show MODEL");
+}
+
+}  // namespace pome::models

@@ -1,0 +1,53 @@
+// The tensors of a model as a family takes them: by name, each once or more, none left over.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "formats/tensor.h"
+#include "graph/weight.h"
+#include "nn/linear.h"
+
+namespace pome::models {
+
+// Not thread-safe; lives while one model is built. What it hands out are views that keep their file mapped.
+// Errors: corrupt, with file, tensor, what was found and what was expected.
+class Weights {
+ public:
+  // `tensors` must outlive the object.
+  Weights(const formats::TensorTable& tensors, nn::QuantizationConfig quantization)
+      : tensors_(tensors), quantization_(std::move(quantization)) {}
+
+  bool contains(std::string_view name) const { return tensors_.contains(name); }
+
+  // A tensor of floating-point elements and this shape.
+  formats::Tensor take(const std::string& name, const std::vector<std::int64_t>& shape);
+
+  // <module>.weight [out, in], with <module>.scales and .biases where it is quantized.
+  graph::Weight weight(const std::string& module, std::int64_t out, std::int64_t in);
+
+  // The same, with <module>.bias [out] where the family has one.
+  graph::Linear linear(const std::string& module, std::int64_t out, std::int64_t in, bool bias);
+
+  // Sets aside what is in files but of no use: names that match `pattern`, in which one '*' stands for
+  // anything.
+  void drop(std::string_view pattern);
+
+  // Refuses tensors that were neither taken nor dropped: Error(unsupported), because the model they belong
+  // to is another one. `family` names the one that was built.
+  void finish(std::string_view family) const;
+
+  const std::vector<std::string>& dropped() const { return dropped_; }
+
+ private:
+  const formats::Tensor& use(const std::string& name);
+
+  const formats::TensorTable& tensors_;
+  nn::QuantizationConfig quantization_;
+  std::set<std::string, std::less<>> taken_;
+  std::vector<std::string> dropped_;
+};
+
+}  // namespace pome::models

@@ -1,0 +1,48 @@
+#include "nn/dense.h"
+
+#include <cstring>
+
+#include "base/error.h"
+
+namespace pome::nn {
+
+std::vector<float> to_floats(const formats::Tensor& tensor) {
+  std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
+  if (tensor.dtype == Dtype::f32) {
+    if (!values.empty()) std::memcpy(values.data(), tensor.data, tensor.size_bytes);
+    return values;
+  }
+  if (tensor.dtype != Dtype::f16 && tensor.dtype != Dtype::bf16) {
+    fail(ErrorKind::unsupported, "{}: tensor \"{}\" has elements of type {}, expected F16, BF16 or F32",
+         tensor.file, tensor.name, dtype_name(tensor.dtype));
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    std::uint16_t bits = 0;
+    std::memcpy(&bits, tensor.data + 2 * i, sizeof bits);
+    values[i] = tensor.dtype == Dtype::f16 ? f16_to_f32(bits) : bf16_to_f32(bits);
+  }
+  return values;
+}
+
+void decode_row(const graph::Weight& weight, std::int64_t row, std::span<float> values) {
+  if (!weight.quantization) {
+    const std::vector<float> floats = to_floats(weight.weight.slice_rows(row, 1));
+    std::copy(floats.begin(), floats.end(), values.begin());
+    return;
+  }
+  const std::vector<float> scales = to_floats(weight.scales.value().slice_rows(row, 1));
+  const std::vector<float> biases = to_floats(weight.biases.value().slice_rows(row, 1));
+  const formats::Tensor codes = weight.weight.slice_rows(row, 1);
+  const auto bits = static_cast<std::size_t>(weight.quantization->bits);
+  const auto group = static_cast<std::size_t>(weight.quantization->group_size);
+  // A row is one little-endian stream of bits, code i at bits [i·bits, (i + 1)·bits): at most two bytes each.
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::size_t byte = i * bits / 8;
+    unsigned pair = static_cast<unsigned>(codes.data[byte]);
+    if (byte + 1 < codes.size_bytes) pair |= static_cast<unsigned>(codes.data[byte + 1]) << 8;
+    const unsigned code = (pair >> (i * bits % 8)) & ((1U << bits) - 1);
+    values[i] = scales[i / group] * static_cast<float>(code) + biases[i / group];
+  }
+}
+
+}  // namespace pome::nn

@@ -1,0 +1,19 @@
+// Weights as plain floats, for the little that is computed outside a forward pass.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "graph/weight.h"
+
+namespace pome::nn {
+
+// F32, F16 or BF16 elements, at any alignment. Throws Error(unsupported) for other types.
+std::vector<float> to_floats(const formats::Tensor& tensor);
+
+// Row `row` of a weight [out, in], decoded: scale · code + bias in float32 where it is quantized. `values`
+// holds in_features().
+void decode_row(const graph::Weight& weight, std::int64_t row, std::span<float> values);
+
+}  // namespace pome::nn

@@ -1,0 +1,87 @@
+#include "nn/rope.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numbers>
+
+#include "pome/error.h"
+
+namespace pome::nn {
+namespace {
+
+RopeSettings parse(const char* text) { return parse_rope(parse_json(text, "test"), 10000, "config.json"); }
+
+std::string refusal(const char* text, ErrorKind kind) {
+  try {
+    parse(text);
+  } catch (const Error& e) {
+    EXPECT_EQ(error_row(e.kind()).name, error_row(kind).name) << e.what();
+    return e.what();
+  }
+  ADD_FAILURE() << text << " was taken";
+  return {};
+}
+
+TEST(Rope, BothFormsSayTheSame) {
+  const RopeSettings old_form =
+      parse(R"({"rope_theta": 5e5, "rope_scaling": {"rope_type": "llama3", "factor": 8,
+    "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 8192}})");
+  const RopeSettings new_form =
+      parse(R"({"rope_parameters": {"rope_theta": 5e5, "rope_type": "llama3", "factor": 8,
+    "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 8192}})");
+  EXPECT_EQ(old_form.theta, 5e5);
+  EXPECT_EQ(make_rope(old_form, 64, 64, 131072).inv_freq, make_rope(new_form, 64, 64, 131072).inv_freq);
+  EXPECT_EQ(parse(R"({"rope_scaling": {"type": "linear", "factor": 2}})").type, "linear");
+  EXPECT_EQ(parse(R"({"rope_scaling": {"type": "su", "rope_type": "linear", "factor": 2}})").type, "linear");
+  EXPECT_EQ(parse(R"({"rope_scaling": null})").type, "default");
+  EXPECT_EQ(parse("{}").theta, 10000);
+}
+
+TEST(Rope, FrequenciesOfEveryType) {
+  const RopeSettings plain = parse("{}");
+  const auto base = make_rope(plain, 8, 8, 100).inv_freq;
+  ASSERT_EQ(base.size(), 4U);
+  for (std::size_t i = 0; i < 4; ++i)
+    EXPECT_NEAR(base[i], std::pow(10000.0, -2.0 * static_cast<double>(i) / 8), 1e-6 * base[i]);
+
+  const auto linear = make_rope(parse(R"({"rope_scaling": {"type": "linear", "factor": 4}})"), 8, 8, 100);
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_FLOAT_EQ(linear.inv_freq[i], base[i] / 4);
+
+  const auto dynamic = make_rope(parse(R"({"rope_scaling": {"type": "dynamic", "factor": 4}})"), 8, 8, 100);
+  ASSERT_TRUE(dynamic.inv_freq_for);
+  EXPECT_EQ(dynamic.inv_freq_for(10), base);
+  EXPECT_EQ(dynamic.inv_freq_for(100), base);
+  const double theta = 10000 * std::pow(4 * 200.0 / 100 - 3, 8.0 / 6);
+  const auto longer = dynamic.inv_freq_for(200);
+  for (std::size_t i = 0; i < 4; ++i)
+    EXPECT_NEAR(longer[i], std::pow(theta, -2.0 * static_cast<double>(i) / 8), 1e-5 * longer[i]);
+
+  const auto llama3 = make_rope(parse(R"({"rope_scaling": {"rope_type": "llama3", "factor": 8,
+    "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 100}})"),
+                                8, 8, 1000);
+  EXPECT_EQ(llama3.inv_freq[0], base[0]) << "a wave of 6 positions is short";
+  const double smooth = (100 / (2 * std::numbers::pi / 0.1) - 1) / 3;
+  EXPECT_NEAR(llama3.inv_freq[1], (1 - smooth) * 0.1 / 8 + smooth * 0.1, 1e-7) << "one of 63 lies between";
+  EXPECT_FLOAT_EQ(llama3.inv_freq[2], base[2] / 8) << "one of 628 is long";
+}
+
+TEST(Rope, WhatIsNotImplementedIsRefusedByName) {
+  const std::string type = refusal(R"({"rope_scaling": {"rope_type": "spiral"}})", ErrorKind::unsupported);
+  EXPECT_NE(type.find("config.json: rope_scaling.rope_type \"spiral\""), std::string::npos) << type;
+  EXPECT_NE(type.find("nothing was loaded"), std::string::npos) << type;
+  const std::string key = refusal(
+      R"({"rope_parameters": {"rope_type": "linear", "factor": 2, "mscale": 0.7}})", ErrorKind::unsupported);
+  EXPECT_NE(key.find("rope_parameters.mscale is 0.7"), std::string::npos) << key;
+  refusal(R"({"rope_scaling": {"type": "yarn", "factor": 2}})", ErrorKind::unsupported);
+  refusal(R"({"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}})",
+          ErrorKind::unsupported);
+  refusal(R"({"rope_scaling": {"type": "linear", "factor": 0}})", ErrorKind::corrupt);
+  refusal(R"({"rope_scaling": {"rope_type": "llama3", "factor": 8}})", ErrorKind::corrupt);
+  refusal(R"({"rope_scaling": 3})", ErrorKind::corrupt);
+  refusal(R"({"rope_theta": 0})", ErrorKind::corrupt);
+  refusal(R"({"rope_theta": "big"})", ErrorKind::corrupt);
+}
+
+}  // namespace
+}  // namespace pome::nn
