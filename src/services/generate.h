@@ -21,7 +21,8 @@ struct GenerateRequest {
 
   Settings settings;  // win over OpenModel::defaults
   fs::path adapter;   // folder; empty: none
-  // Read where it exists and must then begin the prompt; written with the whole conversation at the end.
+  // Keeps what was computed between processes: the longest beginning that the file's tokens share with the
+  // prompt is not computed again, and at the end the file holds prompt and answer. Empty: none.
   fs::path prompt_cache_file;
   std::optional<Json> json_schema;  // the answer is JSON that satisfies it
   int logprobs = -1;                // -1: none; n: each token's and the n most likely
@@ -29,7 +30,7 @@ struct GenerateRequest {
   bool ignore_end = false;
 };
 
-// One thing that happened: progress on the prompt (token < 0) or the next token.
+// One thing that happened: the next token; or, with token < 0, progress on the prompt or the last text.
 struct Piece {
   int prompt_done = 0, prompt_total = 0;
   std::int32_t token = -1;
@@ -70,8 +71,5 @@ std::string_view finish_reason_name(
 // cache of another model), what the engine reports. Cancelling is no error.
 Answer generate(Library& library, const OpenModel& model, const GenerateRequest& request,
                 const OnPiece& on_piece = {});
-
-// Peak resident bytes of this process.
-std::uint64_t peak_memory_bytes();
 
 }  // namespace pome::services

@@ -9,13 +9,14 @@
 
 #include "engine/engine.h"
 #include "graph/backend.h"
+#include "services/memory.h"
 #include "services/settings.h"
 #include "services/text_model.h"
 #include "store/resolve.h"
 
 namespace pome::services {
 
-// A model ready to answer. Shared; freed with its last user.
+// A model ready to answer. Immutable and shared; its weights are freed with their last user.
 struct OpenModel {
   store::Place place;
   std::shared_ptr<engine::Instance> instance;
@@ -24,17 +25,20 @@ struct OpenModel {
   std::uint64_t weight_bytes = 0;
 
   const models::Info& info() const { return instance->loaded->model->info(); }
+
+  // A new place in a grammar over this model's tokens, for Request::grammar. Throws as text::Grammar does.
+  std::shared_ptr<text::Grammar> grammar(text::GrammarLanguage language, std::string_view source) const;
+
+  struct Shared;  // what all who opened the same folder have in common
+  std::shared_ptr<Shared> shared;
 };
 
 struct LibraryOptions {
   std::string backend;  // graph::make_backend
   engine::Options engine;
   store::Paths paths = store::Paths::from_environment();
-  std::function<std::uint64_t()> available_memory;  // bytes; empty: services::available_memory
+  std::function<std::uint64_t()> available_memory = services::available_memory;
 };
-
-// Bytes this process may still take: MemAvailable, or what the cgroup leaves where that is less.
-std::uint64_t available_memory();
 
 // Thread-safe.
 class Library {
@@ -50,12 +54,15 @@ class Library {
   std::shared_ptr<const OpenModel> open(std::string_view model, int context_tokens = 0,
                                         const graph::CacheOptions& cache = {});
 
-  // Throws Error(resource) where a sequence of `positions` does not fit beside what is open.
+  // Throws Error(resource) where a sequence of `positions` does not fit into what memory is left.
   void check_cache_fits(const OpenModel& model, std::int64_t positions,
                         const graph::CacheOptions& cache) const;
 
-  // The id for requests that use this adapter of the model; loaded once.
+  // The id for requests that use this adapter with this model; loaded once. Throws as models::add_adapter
+  // does.
   int adapter(const OpenModel& model, const fs::path& folder);
+
+  std::uint64_t available_memory() const;
 
   engine::Engine& engine();
   const graph::Backend& backend() const;

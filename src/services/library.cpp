@@ -1,0 +1,154 @@
+#include "services/library.h"
+
+#include <future>
+#include <map>
+#include <mutex>
+
+#include "base/error.h"
+
+namespace pome::services {
+
+struct OpenModel::Shared {
+  std::shared_ptr<graph::Backend> backend;  // first: the instance's runner computes with it
+  std::shared_ptr<engine::Instance> instance;
+  std::shared_ptr<const TextModel> text;
+  std::uint64_t weight_bytes = 0;
+  std::once_flag vocabulary_once;
+  std::unique_ptr<const text::Vocabulary> vocabulary;  // made for the first grammar
+  std::mutex adapters_mutex;
+  std::map<fs::path, int> adapters;
+};
+
+std::shared_ptr<text::Grammar> OpenModel::grammar(text::GrammarLanguage language,
+                                                  std::string_view source) const {
+  std::call_once(shared->vocabulary_once, [&] {
+    const std::int32_t logits = std::max(info().vocab_size, text->tokenizer().size());
+    shared->vocabulary =
+        std::make_unique<const text::Vocabulary>(text->tokenizer(), logits, text->end_tokens());
+  });
+  return std::make_shared<text::Grammar>(*shared->vocabulary, language, source);
+}
+
+struct Library::Impl {
+  explicit Impl(LibraryOptions given)
+      : options(std::move(given)), backend(graph::make_backend(options.backend)), engine(options.engine) {}
+
+  std::shared_ptr<OpenModel::Shared> load(const store::Place& place, int context_tokens,
+                                          const graph::CacheOptions& cache);
+  std::uint64_t weights_in_use();
+
+  LibraryOptions options;
+  std::shared_ptr<graph::Backend> backend;
+  std::mutex mutex;
+  std::map<fs::path, std::weak_ptr<OpenModel::Shared>> open;
+  engine::Engine engine;  // last: it stops before what it computes with goes away
+};
+
+// Weights are mapped, so that the system counts their pages as available although they are in use.
+std::uint64_t Library::Impl::weights_in_use() {
+  std::uint64_t bytes = 0;
+  for (const auto& [folder, weak] : open) {
+    if (const auto shared = weak.lock()) bytes += shared->weight_bytes;
+  }
+  return bytes;
+}
+
+std::shared_ptr<OpenModel::Shared> Library::Impl::load(const store::Place& place, int context_tokens,
+                                                       const graph::CacheOptions& cache) {
+  // A large vocabulary takes about as long to read as the headers of the weights.
+  auto text = std::async(std::launch::async, [&] { return TextModel::open(place.folder); });
+  auto shared = std::make_shared<OpenModel::Shared>();
+  shared->backend = backend;
+  shared->instance = std::make_shared<engine::Instance>();
+  shared->instance->loaded = models::load_model(place.folder);
+  const models::LoadedModel& loaded = *shared->instance->loaded;
+  shared->weight_bytes = models::weight_bytes(loaded);
+
+  constexpr int short_conversation = 4096;
+  const std::uint64_t available = options.available_memory();
+  check_memory(
+      {.subject = place.name,
+       .weight_bytes = shared->weight_bytes,
+       .plan = loaded.model->cache_plan(),
+       .cache = cache,
+       .positions = context_tokens > 0 ? context_tokens
+                                       : std::min(short_conversation, loaded.model->info().context_length),
+       .cache_element_bytes = backend->cache_element_bytes()},
+      available - std::min(available, weights_in_use()));
+
+  shared->text = text.get();
+  shared->instance->tokenizer = shared->text->shared_tokenizer();
+  // The loaded model outlives its runner: Instance declares it first.
+  const models::Model& model = *loaded.model;
+  engine.run_job([&] {
+    shared->instance->runner =
+        backend->load([&model](graph::Graph& g) { model.forward(g); }, model.cache_plan());
+    return false;
+  });
+  return shared;
+}
+
+Library::Library(LibraryOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Library::~Library() = default;
+
+std::shared_ptr<const OpenModel> Library::open(std::string_view model, int context_tokens,
+                                               const graph::CacheOptions& cache) {
+  auto result = std::make_shared<OpenModel>();
+  result->place = store::resolve(model, paths());
+  const store::Place& place = result->place;
+  const std::string plain_name =
+      place.kind == store::Place::Kind::hub ? place.name.substr(0, place.name.find('@')) : place.name;
+  result->defaults = config_settings(paths(), plain_name).over(generation_config_settings(place.folder));
+  if (place.alias) {
+    const std::string subject = fmt::format("alias {}", place.alias->name);
+    result->defaults = settings_from_json(place.alias->settings, subject).over(result->defaults);
+  }
+
+  const std::lock_guard lock(impl_->mutex);
+  std::erase_if(impl_->open, [](const auto& entry) { return entry.second.expired(); });
+  std::weak_ptr<OpenModel::Shared>& known = impl_->open[fs::weakly_canonical(place.folder)];
+  result->shared = known.lock();
+  const bool was_open = result->shared != nullptr;
+  if (!was_open) known = result->shared = impl_->load(place, context_tokens, cache);
+  result->instance = result->shared->instance;
+  result->text = result->shared->text;
+  result->weight_bytes = result->shared->weight_bytes;
+  if (was_open) check_cache_fits(*result, context_tokens, cache);
+  return result;
+}
+
+void Library::check_cache_fits(const OpenModel& model, std::int64_t positions,
+                               const graph::CacheOptions& cache) const {
+  check_memory({.subject = model.place.name,
+                .weight_bytes = 0,
+                .plan = model.instance->loaded->model->cache_plan(),
+                .cache = cache,
+                .positions = positions,
+                .cache_element_bytes = impl_->backend->cache_element_bytes()},
+               impl_->options.available_memory());
+}
+
+int Library::adapter(const OpenModel& model, const fs::path& folder) {
+  OpenModel::Shared& shared = *model.shared;
+  const std::lock_guard lock(shared.adapters_mutex);
+  const auto [known, is_new] = shared.adapters.try_emplace(fs::weakly_canonical(folder), 0);
+  if (!is_new) return known->second;
+  try {
+    impl_->engine.run_job([&] {
+      known->second = models::add_adapter(*shared.instance->loaded, folder);
+      return false;
+    });
+  } catch (...) {
+    shared.adapters.erase(known);
+    throw;
+  }
+  return known->second;
+}
+
+std::uint64_t Library::available_memory() const { return impl_->options.available_memory(); }
+
+engine::Engine& Library::engine() { return impl_->engine; }
+const graph::Backend& Library::backend() const { return *impl_->backend; }
+const store::Paths& Library::paths() const { return impl_->options.paths; }
+
+}  // namespace pome::services

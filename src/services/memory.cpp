@@ -1,0 +1,166 @@
+#include "services/memory.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <optional>
+
+#include "base/error.h"
+#include "base/units.h"
+#ifdef __APPLE__
+#include <mach/mach.h>
+#endif
+
+namespace pome::services {
+namespace {
+
+// Files below /proc and /sys have no size: they are read to their end.
+std::string read_pseudo_file(const fs::path& path) {
+  std::string text;
+  std::FILE* file = std::fopen(path.c_str(), "re");
+  if (file == nullptr) return text;
+  char part[4096];
+  for (std::size_t n = 0; (n = std::fread(part, 1, sizeof part, file)) > 0 && text.size() < (1u << 20);) {
+    text.append(part, n);
+  }
+  std::fclose(file);
+  return text;
+}
+
+std::optional<std::uint64_t> leading_number(std::string_view text) {
+  const auto start = text.find_first_not_of(" \t:");
+  if (start == std::string_view::npos) return std::nullopt;
+  text.remove_prefix(start);
+  std::uint64_t value = 0;
+  const auto [stop, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (code != std::errc()) return std::nullopt;
+  return value;
+}
+
+// The number after a line's first word.
+std::optional<std::uint64_t> number_of(std::string_view text, std::string_view word) {
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view line = text.substr(begin, end - begin);
+    if (line.starts_with(word) && line.size() > word.size() &&
+        (line[word.size()] == ' ' || line[word.size()] == ':')) {
+      return leading_number(line.substr(word.size()));
+    }
+    begin = end + 1;
+  }
+  return std::nullopt;
+}
+
+struct Controller {
+  const char* limit;
+  const char* usage;
+  const char* reclaimable[2];  // of memory.stat: page cache, which gives way
+};
+constexpr Controller version_1{
+    "memory.limit_in_bytes", "memory.usage_in_bytes", {"total_inactive_file", "total_active_file"}};
+constexpr Controller version_2{"memory.max", "memory.current", {"inactive_file", "active_file"}};
+
+std::uint64_t left_in(const fs::path& group, const Controller& files) {
+  const auto limit = leading_number(read_pseudo_file(group / files.limit));
+  const auto usage = leading_number(read_pseudo_file(group / files.usage));
+  if (!limit || !usage) return UINT64_MAX;  // "max", or no such controller
+  const std::string stat = read_pseudo_file(group / "memory.stat");
+  std::uint64_t reclaimable = 0;
+  for (const char* name : files.reclaimable) reclaimable += number_of(stat, name).value_or(0);
+  const std::uint64_t used = *usage - std::min(*usage, reclaimable);
+  return *limit - std::min(*limit, used);
+}
+
+// Every group up to the root may have a limit of its own. Inside a container the path can lie outside the
+// mount; the root of the mount is then the group itself.
+std::uint64_t left_in_all(const fs::path& root, std::string_view path, const Controller& files) {
+  std::uint64_t least = left_in(root, files);
+  fs::path group = root;
+  for (const fs::path& part : fs::path(path).relative_path()) {
+    if (part == "..") break;
+    group /= part;
+    least = std::min(least, left_in(group, files));
+  }
+  return least;
+}
+
+std::uint64_t system_available() {
+#ifdef __APPLE__
+  vm_statistics64_data_t pages{};
+  mach_msg_type_number_t count = HOST_VM_INFO64_COUNT;
+  if (::host_statistics64(::mach_host_self(), HOST_VM_INFO64, reinterpret_cast<host_info64_t>(&pages),
+                          &count) != KERN_SUCCESS) {
+    return UINT64_MAX;
+  }
+  const std::uint64_t free_pages =
+      std::uint64_t{pages.free_count} + pages.inactive_count + pages.purgeable_count;
+  return free_pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+#else
+  const auto kib = number_of(read_pseudo_file("/proc/meminfo"), "MemAvailable");
+  return kib ? *kib * 1024 : UINT64_MAX;
+#endif
+}
+
+}  // namespace
+
+std::uint64_t cgroup_available(const fs::path& proc_self_cgroup, const fs::path& cgroup_root) {
+  const std::string groups = read_pseudo_file(proc_self_cgroup);
+  std::uint64_t least = UINT64_MAX;
+  for (std::size_t begin = 0; begin < groups.size();) {  // "hierarchy:controllers:path"
+    const std::size_t end = std::min(groups.find('\n', begin), groups.size());
+    const std::string_view line = std::string_view(groups).substr(begin, end - begin);
+    begin = end + 1;
+    const auto first = line.find(':'), second = line.find(':', first + 1);
+    if (first == std::string_view::npos || second == std::string_view::npos) continue;
+    const std::string_view controllers = line.substr(first + 1, second - first - 1);
+    const std::string_view path = line.substr(second + 1);
+    if (controllers.empty()) {
+      least = std::min(least, left_in_all(cgroup_root, path, version_2));
+    } else if (fmt::format(",{},", controllers).find(",memory,") != std::string::npos) {
+      least = std::min(least, left_in_all(cgroup_root / "memory", path, version_1));
+    }
+  }
+  return least;
+}
+
+std::uint64_t available_memory() {
+  return std::min(system_available(), cgroup_available("/proc/self/cgroup", "/sys/fs/cgroup"));
+}
+
+std::uint64_t peak_memory_bytes() {
+  rusage usage{};
+  if (::getrusage(RUSAGE_SELF, &usage) != 0) return 0;
+#ifdef __APPLE__
+  return static_cast<std::uint64_t>(usage.ru_maxrss);
+#else
+  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+#endif
+}
+
+void check_memory(const MemoryNeed& need, std::uint64_t available_bytes) {
+  const auto total_at = [&](std::int64_t positions) {
+    return need.weight_bytes + graph::cache_bytes(need.plan, need.cache, positions, need.cache_element_bytes);
+  };
+  const std::uint64_t total = total_at(need.positions);
+  if (total <= available_bytes) return;
+  const std::string parts =
+      need.weight_bytes == 0 ? fmt::format("cache of {} tokens", need.positions)
+                             : fmt::format("weights {} + cache {} at {} tokens", size_text(need.weight_bytes),
+                                           size_text(total - need.weight_bytes), need.positions);
+  Error refusal = error(ErrorKind::resource, "{}: needs {} ({}), {} available; nothing was loaded",
+                        need.subject, size_text(total), parts, size_text(available_bytes));
+  // The largest power of two that fits: a figure to remember, and no promise down to the last byte.
+  std::int64_t fitting = 1;
+  while (fitting * 2 < need.positions && total_at(fitting * 2) <= available_bytes) fitting *= 2;
+  if (fitting >= 256 && total_at(fitting) <= available_bytes) {
+    refusal.with_hint(fmt::format("--max-kv-size {} needs {}", fitting, size_text(total_at(fitting))));
+  } else if (need.weight_bytes > available_bytes) {
+    refusal.with_hint(fmt::format("a model with weights below {} would fit", size_text(available_bytes)));
+  }
+  throw refusal;
+}
+
+}  // namespace pome::services

@@ -1,0 +1,37 @@
+// How much memory there is, and whether a model fits.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/file.h"
+#include "graph/cache.h"
+
+namespace pome::services {
+
+// Bytes this process may still take: what the system calls available (page cache counts, it gives way), or
+// what the cgroups leave where that is less.
+std::uint64_t available_memory();
+
+// The least that the cgroups of /proc/self/cgroup leave, UINT64_MAX without a limit. The folders are
+// parameters for tests.
+std::uint64_t cgroup_available(const fs::path& proc_self_cgroup, const fs::path& cgroup_root);
+
+// Peak resident bytes of this process.
+std::uint64_t peak_memory_bytes();
+
+// What a model is about to occupy.
+struct MemoryNeed {
+  std::string subject;             // the model, for the message
+  std::uint64_t weight_bytes = 0;  // 0: they are there already
+  graph::CachePlan plan;
+  graph::CacheOptions cache;
+  std::int64_t positions = 0;
+  int cache_element_bytes = 0;
+};
+
+// Throws Error(resource) with the numbers where it is more than available_bytes; the hint is a context that
+// would fit, if there is one.
+void check_memory(const MemoryNeed& need, std::uint64_t available_bytes);
+
+}  // namespace pome::services

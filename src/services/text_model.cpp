@@ -1,0 +1,134 @@
+#include "services/text_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "base/error.h"
+#include "text/chat_template.h"
+#include "text/folder.h"
+
+namespace pome::services {
+namespace {
+
+// eos_token_id: an id, a list of them, or null.
+void add_ids(const fs::path& file, std::vector<std::int32_t>& ids) {
+  std::error_code none;
+  if (!fs::exists(file, none)) return;
+  const Json json = load_json(file);
+  const auto found = json.is_object() ? json.find("eos_token_id") : json.end();
+  if (found == json.end() || found->is_null()) return;
+  try {
+    for (const Json& id : found->is_array() ? *found : Json::array({*found})) {
+      ids.push_back(json_as<std::int32_t>(id, "eos_token_id"));
+      if (ids.back() < 0) fail(ErrorKind::corrupt, "eos_token_id: {} is negative", ids.back());
+    }
+  } catch (Error& error) {
+    throw std::move(error).in(file.string());
+  }
+}
+
+// The text of a message: its content, or the text parts of it.
+std::string plain_text(const Json& message) {
+  const auto content = message.find("content");
+  if (content == message.end() || content->is_null()) return {};
+  if (content->is_string()) return content->get<std::string>();
+  if (!content->is_array()) fail(ErrorKind::usage, "a message's content is {}", content->type_name());
+  std::string text;
+  for (const Json& part : *content) {
+    if (!part.is_object() || !part.contains("text") || !part["text"].is_string()) {
+      fail(ErrorKind::unsupported, "a message has a part that is no text");
+    }
+    text += part["text"].get<std::string>();
+  }
+  return text;
+}
+
+void check_messages(const Json& messages) {
+  if (!messages.is_array() || messages.empty()) {
+    fail(ErrorKind::usage, "messages: expected a list with at least one message");
+  }
+  for (const Json& item : messages) {
+    if (!item.is_object() || !item.contains("role") || !item["role"].is_string()) {
+      fail(ErrorKind::usage, "messages: expected objects with \"role\" and \"content\", found {}",
+           item.dump().substr(0, 80));
+    }
+  }
+}
+
+}  // namespace
+
+struct TextModel::Impl {
+  text::TokenizerFolder folder;
+  std::optional<text::ChatTemplate> chat_template;
+  std::vector<std::int32_t> end_tokens;
+};
+
+Json message(std::string_view role, std::string_view content) {
+  return {{"role", role}, {"content", content}};
+}
+
+TextModel::TextModel() : impl_(std::make_unique<Impl>()) {}
+TextModel::~TextModel() = default;
+
+std::shared_ptr<const TextModel> TextModel::open(const fs::path& folder) {
+  std::shared_ptr<TextModel> model(new TextModel);
+  Impl& impl = *model->impl_;
+  impl.folder = text::load_tokenizer(folder);
+  if (const text::NamedTemplate* source = impl.folder.template_for(false)) {
+    try {
+      impl.chat_template.emplace(source->source);
+    } catch (Error& error) {
+      throw std::move(error).in(fmt::format("{}: chat template", folder.string()));
+    }
+  }
+  add_ids(folder / "generation_config.json", impl.end_tokens);
+  add_ids(folder / "config.json", impl.end_tokens);
+  if (const auto token = impl.folder.special_token("eos_token")) {
+    if (const auto id = impl.folder.tokenizer->id_of(*token)) impl.end_tokens.push_back(*id);
+  }
+  std::sort(impl.end_tokens.begin(), impl.end_tokens.end());
+  impl.end_tokens.erase(std::unique(impl.end_tokens.begin(), impl.end_tokens.end()), impl.end_tokens.end());
+  return model;
+}
+
+const text::Tokenizer& TextModel::tokenizer() const { return *impl_->folder.tokenizer; }
+
+std::shared_ptr<const text::Tokenizer> TextModel::shared_tokenizer() const { return impl_->folder.tokenizer; }
+
+bool TextModel::has_chat_template() const { return impl_->chat_template.has_value(); }
+
+const std::vector<std::int32_t>& TextModel::end_tokens() const { return impl_->end_tokens; }
+
+std::string TextModel::render(const Json& messages, const Settings& settings) const {
+  check_messages(messages);
+  text::ChatInput input;
+  input.messages = messages;
+  if (!settings.system_prompt.value_or("").empty() && messages[0]["role"] != "system") {
+    input.messages.insert(input.messages.begin(), message("system", *settings.system_prompt));
+  }
+  const std::string prefill = settings.prefill_response.value_or("");
+  if (!has_chat_template() || settings.ignore_chat_template.value_or(false)) {
+    std::string text;
+    for (const Json& item : input.messages) text += (text.empty() ? "" : "\n") + plain_text(item);
+    return text + prefill;
+  }
+  if (!prefill.empty()) {
+    input.messages.push_back(message("assistant", prefill));
+    input.add_generation_prompt = false;
+    input.continue_final_message = true;
+  }
+  input.variables = impl_->folder.special_tokens;
+  if (settings.chat_template_config) input.variables.update(*settings.chat_template_config);
+  return impl_->chat_template->render(input);
+}
+
+std::vector<std::int32_t> TextModel::prompt(const Json& messages, const Settings& settings) const {
+  const bool plain = !has_chat_template() || settings.ignore_chat_template.value_or(false);
+  return tokenizer().encode(render(messages, settings), plain);
+}
+
+std::vector<std::int32_t> TextModel::encode(std::string_view text) const { return tokenizer().encode(text); }
+
+}  // namespace pome::services

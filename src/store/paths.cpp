@@ -1,0 +1,86 @@
+#include "store/paths.h"
+
+#include <dlfcn.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+
+namespace pome::store {
+namespace {
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+fs::path home() {
+  if (const std::string home = variable("HOME"); !home.empty()) return home;
+  const passwd* user = ::getpwuid(::getuid());
+  return user != nullptr && user->pw_dir != nullptr ? user->pw_dir : "/";
+}
+
+fs::path expand(const std::string& path) {
+  if (path == "~") return home();
+  return path.starts_with("~/") ? home() / path.substr(2) : fs::path(path);
+}
+
+fs::path xdg(const char* name, const char* below_home) {
+  const fs::path value = variable(name);
+  return value.is_absolute() ? value : home() / below_home;
+}
+
+fs::path find_hf_cache() {
+  for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}) {
+    if (const std::string value = variable(name); !value.empty()) return expand(value);
+  }
+  if (const std::string value = variable("HF_HOME"); !value.empty()) return expand(value) / "hub";
+  // Unlike XDG itself, huggingface_hub takes a relative value as well.
+  const std::string cache = variable("XDG_CACHE_HOME");
+  return (cache.empty() ? home() / ".cache" : expand(cache)) / "huggingface" / "hub";
+}
+
+// The file this code was loaded from: the program, or the shared library inside another one.
+fs::path own_file() {
+  std::error_code none;
+  Dl_info info{};
+  if (::dladdr(reinterpret_cast<const void*>(&own_file), &info) != 0 && info.dli_fname != nullptr) {
+    const fs::path file = info.dli_fname;
+    // For the program itself this is argv[0], which need not lead anywhere.
+    if (file.is_absolute()) return fs::weakly_canonical(file, none);
+  }
+  return fs::read_symlink("/proc/self/exe", none);
+}
+
+fs::path find_demo() {
+  if (const std::string value = variable("POME_DEMO"); !value.empty()) return expand(value);
+  // Installed: PREFIX/bin/pome or PREFIX/lib[/triplet]/libpome.so and PREFIX/share/pome/demo. In place:
+  // SOURCE/build/<preset>/bin/pome and SOURCE/assets/demo.
+  fs::path first;
+  fs::path folder = own_file().parent_path();
+  for (int up = 0; up < 4 && folder.has_relative_path(); ++up) {
+    folder = folder.parent_path();
+    for (const char* below : {"share/pome/demo", "assets/demo"}) {
+      std::error_code none;
+      if (fs::exists(folder / below / "config.json", none)) return folder / below;
+      if (first.empty()) first = folder / below;
+    }
+  }
+  return first;
+}
+
+}  // namespace
+
+Paths Paths::from_environment() {
+  return {
+      .data = xdg("XDG_DATA_HOME", ".local/share") / "pome",
+      .state = xdg("XDG_STATE_HOME", ".local/state") / "pome",
+      .cache = xdg("XDG_CACHE_HOME", ".cache") / "pome",
+      .config = xdg("XDG_CONFIG_HOME", ".config") / "pome",
+      .hf_cache = find_hf_cache(),
+      .demo = find_demo(),
+  };
+}
+
+}  // namespace pome::store
