@@ -40,7 +40,7 @@ Json read_special_tokens(const Json& config, const Json& map) {
   return tokens;
 }
 
-// tokenizer_config.json may say what stands around a text; where it is silent, tokenizer.json decides.
+// What stands around a text without a tokenizer.json, which alone decides where there is one.
 std::optional<Surround> read_surround(const Json& config, const Json& tokens) {
   if (!config.contains("add_bos_token") && !config.contains("add_eos_token")) return std::nullopt;
   Surround surround;
@@ -194,7 +194,6 @@ TokenizerFolder load_tokenizer(const fs::path& folder) {
   TokenizerFolder loaded;
   loaded.special_tokens = read_special_tokens(config, load_if_present(folder / "special_tokens_map.json"));
   loaded.chat_templates = read_templates(folder, config);
-  const std::optional<Surround> surround = read_surround(config, loaded.special_tokens);
 
   const fs::path json = folder / "tokenizer.json", vocab = folder / "vocab.json";
   const fs::path merges = folder / "merges.txt";
@@ -208,11 +207,12 @@ TokenizerFolder load_tokenizer(const fs::path& folder) {
   };
   try {
     if (fs::exists(json)) {
-      loaded.tokenizer = Tokenizer::parse(view(*map(json)), surround);
+      loaded.tokenizer = Tokenizer::parse(view(*map(json)));
     } else if (fs::exists(vocab) && fs::exists(merges)) {
       const std::string name = json_value<std::string>(config, "tokenizer_class", "");
       const std::string settings = settings_for(name, config, loaded.special_tokens);
-      loaded.tokenizer = Tokenizer::parse_bpe(settings, view(*map(vocab)), view(*map(merges)), surround);
+      loaded.tokenizer = Tokenizer::parse_bpe(settings, view(*map(vocab)), view(*map(merges)),
+                                              read_surround(config, loaded.special_tokens));
     } else {
       fail_without_tokenizer(folder);
     }

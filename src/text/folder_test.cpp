@@ -33,26 +33,17 @@ class FolderTest : public testing::Test {
 TEST_F(FolderTest, TokensMayBeTextOrObjects) {
   put_tokenizer("llama2");
   put("tokenizer_config.json",
-      R"({"bos_token": {"content": "<s>", "lstrip": false}, "eos_token": "</s>", "unk_token": null})");
+      R"({"bos_token": {"content": "<s>", "lstrip": false}, "eos_token": "</s>", "unk_token": null,
+          "add_bos_token": false, "add_eos_token": true})");
   put("special_tokens_map.json", R"({"pad_token": "</s>", "eos_token": "<unk>"})");
   const TokenizerFolder folder = load();
   EXPECT_EQ(folder.special_token("bos_token"), "<s>");
   EXPECT_EQ(folder.special_token("eos_token"), "</s>");
   EXPECT_EQ(folder.special_token("pad_token"), "</s>");
   EXPECT_EQ(folder.special_token("unk_token"), std::nullopt);
-  EXPECT_EQ(folder.tokenizer->encode("").front(), 1);  // tokenizer.json decides where the config is silent
+  EXPECT_EQ(folder.tokenizer->encode(""), std::vector<std::int32_t>{1});  // tokenizer.json alone decides
   EXPECT_TRUE(folder.chat_templates.empty());
   EXPECT_EQ(folder.template_for(false), nullptr);
-}
-
-TEST_F(FolderTest, ConfigMayReplaceWhatStandsAroundAText) {
-  put_tokenizer("llama2");
-  put("tokenizer_config.json",
-      R"({"bos_token": "<s>", "eos_token": "</s>", "add_bos_token": false, "add_eos_token": true})");
-  const auto tokenizer = load().tokenizer;
-  std::vector<std::int32_t> ids = tokenizer->encode("Hello", false);
-  ids.push_back(2);
-  EXPECT_EQ(tokenizer->encode("Hello"), ids);
 }
 
 TEST_F(FolderTest, TemplatesComeFromFourPlaces) {
@@ -90,6 +81,12 @@ TEST_F(FolderTest, OlderPairsOfFiles) {
   const std::string text = "e\u0301 It's 1234 <|im_start|> 你好  x\n\n";
   EXPECT_EQ(tokenizer->encode(text), golden->encode(text));
   EXPECT_EQ(tokenizer->decode(tokenizer->encode(text)), golden->decode(golden->encode(text)));
+  put("tokenizer_config.json",
+      R"({"tokenizer_class": "GPT2Tokenizer", "bos_token": "b", "eos_token": {"content": "<end>"},
+          "add_bos_token": true, "add_eos_token": true})");
+  const auto around = load().tokenizer;
+  EXPECT_EQ(around->decode(around->encode("x")), "bx<end>");
+  EXPECT_EQ(around->decode(around->encode("x", false)), "x");
   put("tokenizer_config.json", R"({"tokenizer_class": "ChineseWhispersTokenizer"})");
   EXPECT_EQ(failure().kind(), ErrorKind::unsupported);
   EXPECT_NE(failure().message().find("ChineseWhispersTokenizer"), std::string::npos);

@@ -46,9 +46,8 @@ Tokenizer::Tokenizer(pome_edge_tokenizer* handle, const std::optional<Surround>&
 
 Tokenizer::~Tokenizer() = default;
 
-std::shared_ptr<const Tokenizer> Tokenizer::parse(std::string_view tokenizer_json,
-                                                  const std::optional<Surround>& surround) {
-  return std::shared_ptr<const Tokenizer>(new Tokenizer(open(edge::bytes(tokenizer_json), {}, {}), surround));
+std::shared_ptr<const Tokenizer> Tokenizer::parse(std::string_view tokenizer_json) {
+  return std::shared_ptr<const Tokenizer>(new Tokenizer(open(edge::bytes(tokenizer_json), {}, {}), {}));
 }
 
 std::shared_ptr<const Tokenizer> Tokenizer::parse_bpe(std::string_view settings, std::string_view vocab_json,

@@ -23,7 +23,7 @@ struct AddedToken {
   bool special = false;  // left out of decoded text on request, never matched by a grammar
 };
 
-// Tokens put around a text, by name, instead of those that tokenizer.json prescribes.
+// Tokens put around a text, by name.
 struct Surround {
   std::optional<std::string> before, after;
 };
@@ -57,8 +57,7 @@ struct TokenTable {
 class Tokenizer {
  public:
   // The content of a tokenizer.json. Throws Error: corrupt, unsupported.
-  static std::shared_ptr<const Tokenizer> parse(std::string_view tokenizer_json,
-                                                const std::optional<Surround>& surround = {});
+  static std::shared_ptr<const Tokenizer> parse(std::string_view tokenizer_json);
   // The older pair of files of byte-pair models; settings is a tokenizer.json whose model lacks both.
   static std::shared_ptr<const Tokenizer> parse_bpe(std::string_view settings, std::string_view vocab_json,
                                                     std::string_view merges_txt,

@@ -138,17 +138,6 @@ TEST(Tokenizer, MergesMayBeWrittenAsOneString) {
   EXPECT_EQ(tokenizer->encode("Hello, world!"), golden_tokenizer("gpt2")->encode("Hello, world!"));
 }
 
-TEST(Tokenizer, OwnTokensAroundAText) {
-  const std::string json = read_file(golden_folder() / "tokenizers/llama3.json");
-  const auto plain = Tokenizer::parse(json);
-  const auto tokenizer = Tokenizer::parse(json, Surround{std::nullopt, "<|eot_id|>"});
-  Ids ids = plain->encode("Hello", false);
-  EXPECT_EQ(tokenizer->encode("Hello", false), ids);
-  ids.push_back(plain->id_of("<|eot_id|>").value());
-  EXPECT_EQ(tokenizer->encode("Hello", true), ids);
-  EXPECT_THROW(Tokenizer::parse(json, Surround{"<absent>", std::nullopt}), Error);
-}
-
 ErrorKind kind_of(std::string_view json) {
   try {
     Tokenizer::parse(json);
