@@ -1,6 +1,10 @@
 //! Chat templates: minijinja set up as transformers sets up jinja2 for `apply_chat_template`.
 //!
-//! Templates come from strangers: instructions (fuel), recursion, the size of any string and the output are bounded.
+//! Templates come from strangers: instructions (fuel), recursion and the output are bounded. Memory is not, beyond
+//! that: the engine has no limit for strings that a template doubles over and over.
+//!
+//! Known to be missing, and refused with an error: `%` on strings (the `format` filter works), `varargs` and
+//! `kwargs` in macros, and jinja2's filters for web pages (`truncate`, `wordcount`, `center`, `urlize`, …).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
