@@ -76,7 +76,7 @@ function(pome_room name)
     target_link_libraries(${part} PRIVATE ${below} ${arg_LINK} ${arg_PART_LINK} pome_warnings)
     target_precompile_headers(${part} PRIVATE ${arg_PART_HEADER})
     target_sources(pome_${name} PRIVATE $<TARGET_OBJECTS:${part}>)
-    target_link_libraries(pome_${name} PRIVATE ${arg_PART_LINK})
+    target_link_libraries(pome_${name} PRIVATE $<LINK_ONLY:${arg_PART_LINK}>)
   endif()
 
   if(POME_DEV AND tests)

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <thread>
 
 #include "graph/testing.h"
 #include "pome/error.h"
@@ -303,6 +304,20 @@ TEST_P(Caches, SavedOnesMustHoldTheirFirstPositions) {
   }
   EXPECT_EQ(runner->restore_cache(options, sound)->length(), 190);
   EXPECT_THROW(runner->restore_cache(options, changed), Error);
+}
+
+TEST_P(Caches, ComputeOnAnotherThreadThanTheirBackendsMaker) {
+  const Layer layer;
+  std::unique_ptr<Cache> cache;
+  Matrix found;
+  std::thread computing([&] {
+    const auto runner = load(layer);
+    cache = runner->new_cache({});
+    found = advance(*runner, *cache, positions);
+  });
+  computing.join();
+  EXPECT_LE(max_difference(found, layer.twin(0, positions)), close);
+  EXPECT_EQ(cache->length(), positions);  // and it goes away here
 }
 
 TEST_P(Caches, OptionsThatMakeNoSenseAreRefused) {

@@ -15,6 +15,8 @@ struct Fault {
   std::vector<std::string> named;
 };
 
+void PrintTo(const Fault& fault, std::ostream* out) { *out << fault.folder; }
+
 const std::vector<Fault> faults{
     {"truncated_shard", ErrorKind::corrupt, {"model-00002-of-00002.safetensors"}},
     {"wrong_shape",

@@ -32,6 +32,8 @@ struct Case {
   }
 };
 
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name(); }
+
 std::vector<Case> find_cases() {
   std::vector<Case> cases;
   for (const Arch* arch : registry()) {

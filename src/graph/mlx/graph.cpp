@@ -6,6 +6,11 @@
 namespace pome::graph {
 namespace {
 
+// MLX's CPU kernel unpacks a quantized weight anew for every row: from this many rows on, decoding it once
+// into memory and multiplying with BLAS is faster. Larger weights would take too much memory for that.
+constexpr int many_rows = 8;
+constexpr std::int64_t few_elements = std::int64_t{1} << 26;
+
 mx::array half(const mx::array& x, const mx::array& factor) {
   return mx::multiply(mx::multiply(x, mx::array(0.5F)), factor);
 }
@@ -88,6 +93,11 @@ mx::array MlxGraph::apply(const Weight& weight, const mx::array& x) {
       weight.biases ? weights_.as_float(weight.scales.value()) : weights_.get(weight.scales.value());
   std::optional<mx::array> biases;
   if (weight.biases) biases = weights_.as_float(*weight.biases);
+  if (x.shape(0) >= many_rows && weight.out_features() * weight.in_features() <= few_elements) {
+    const mx::array decoded = mx::dequantize(weights_.get(weight.weight), scales, biases, group_size, bits,
+                                             mode, std::nullopt, mx::float32);
+    return mx::matmul(x, mx::transpose(decoded));
+  }
   return mx::quantized_matmul(x, weights_.get(weight.weight), scales, biases, true, group_size, bits, mode);
 }
 
