@@ -157,7 +157,6 @@ Json BenchRow::to_json() const {
           {"prompt_tps", prompt_tps},
           {"prompt_stddev", prompt_stddev},
           {"generation_tps", generation_tps},
-          {"generation_stddev", generation_stddev},
           {"stddev", generation_stddev},
           {"peak_memory_bytes", peak_memory_bytes}};
 }

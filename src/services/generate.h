@@ -66,9 +66,10 @@ struct Answer {
 std::string_view finish_reason_name(
     engine::FinishReason reason);  // "stop", "length", "cancelled", "deadline"
 
-// Blocks until the answer is there. Text pieces join to Answer::text. Throws Error: usage (settings, prompt
-// longer than the context, unknown extra_eos_tokens), resource (cache does not fit), corrupt or usage (prompt
-// cache of another model), what the engine reports. Cancelling is no error.
+// Blocks until the answer is there. Text pieces join to Answer::text. Throws Error: usage (settings, unknown
+// extra_eos_tokens, a prompt cache of another model or with other settings), resource (the prompt is longer
+// than the context, the cache does not fit), corrupt (prompt cache), and what the engine reports. Cancelling
+// is no error.
 Answer generate(Library& library, const OpenModel& model, const GenerateRequest& request,
                 const OnPiece& on_piece = {});
 

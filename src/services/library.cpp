@@ -31,7 +31,15 @@ std::shared_ptr<text::Grammar> OpenModel::grammar(text::GrammarLanguage language
 
 struct Library::Impl {
   explicit Impl(LibraryOptions given)
-      : options(std::move(given)), backend(graph::make_backend(options.backend)), engine(options.engine) {}
+      : options(std::move(given)), backend(graph::make_backend(options.backend)), engine(engine_options()) {}
+
+  // What is kept for later prompts must not crowd out the models.
+  engine::Options engine_options() const {
+    engine::Options result = options.engine;
+    result.prefix_cache_bytes =
+        std::min<std::size_t>(result.prefix_cache_bytes, options.available_memory() / 8);
+    return result;
+  }
 
   std::shared_ptr<OpenModel::Shared> load(const store::Place& place, int context_tokens,
                                           const graph::CacheOptions& cache);

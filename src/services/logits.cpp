@@ -40,7 +40,7 @@ Logits compute_logits(Library& library, const OpenModel& model, std::span<const 
   if (tokens.empty()) fail(ErrorKind::usage, "there are no tokens");
   if (options.chunk < 1) fail(ErrorKind::usage, "chunk is {}, expected 1 or more", options.chunk);
   if (count > info.context_length) {
-    fail(ErrorKind::usage, "{} tokens, the context of {} has {}", count, model.place.name,
+    fail(ErrorKind::resource, "{} tokens, the context of {} has {}", count, model.place.name,
          info.context_length);
   }
   for (const std::int32_t token : tokens) {

@@ -120,7 +120,12 @@ std::string TextModel::render(const Json& messages, const Settings& settings) co
     input.continue_final_message = true;
   }
   input.variables = impl_->folder.special_tokens;
-  if (settings.chat_template_config) input.variables.update(*settings.chat_template_config);
+  if (const auto& given = settings.chat_template_config) {
+    if (!given->is_object()) {
+      fail(ErrorKind::usage, "chat_template_config: expected an object, found {}", given->type_name());
+    }
+    input.variables.update(*given);
+  }
   return impl_->chat_template->render(input);
 }
 

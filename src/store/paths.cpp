@@ -48,7 +48,7 @@ fs::path own_file() {
   if (::dladdr(reinterpret_cast<const void*>(&own_file), &info) != 0 && info.dli_fname != nullptr) {
     const fs::path file = info.dli_fname;
     // For the program itself this is argv[0], which need not lead anywhere.
-    if (file.is_absolute()) return fs::weakly_canonical(file, none);
+    if (file.is_absolute() && fs::exists(file, none)) return fs::weakly_canonical(file, none);
   }
   return fs::read_symlink("/proc/self/exe", none);
 }

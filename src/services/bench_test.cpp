@@ -1,0 +1,59 @@
+#include "services/bench.h"
+
+#include <gtest/gtest.h>
+
+#include "services/tiny_model.h"
+
+namespace pome::services {
+namespace {
+
+TEST(Bench, MeasuresEveryCombination) {
+  TinyLibrary tiny;
+  const auto model = tiny.library.open("demo");
+  BenchOptions options;
+  options.prompt_tokens = {8, 16};
+  options.generation_tokens = {4};
+  options.depth = {0, 20};
+  options.batch = {1, 3};
+  options.repetitions = 2;
+  options.bandwidth = false;
+  int last = 0;
+  const BenchReport report = bench(tiny.library, *model, options, [&](int done, int total) {
+    EXPECT_EQ(total, 24);
+    last = done;
+    return true;
+  });
+  EXPECT_EQ(last, 24);
+  ASSERT_EQ(report.results.size(), 8u);
+  for (const BenchRow& row : report.results) {
+    EXPECT_GT(row.prompt_tps, 0);
+    EXPECT_GT(row.generation_tps, 0);
+    EXPECT_GE(row.generation_stddev, 0);
+    EXPECT_GT(row.peak_memory_bytes, 0u);
+  }
+  const Json json = report.to_json();
+  EXPECT_EQ(json["results"][3]["depth"], 20);
+  EXPECT_EQ(json["results"][3]["batch"], 3);
+  EXPECT_GT(json["results"][0]["threads"], 0);
+  EXPECT_EQ(json["backend"], "reference");
+}
+
+TEST(Bench, StopsAndRefuses) {
+  TinyLibrary tiny;
+  const auto model = tiny.library.open("demo");
+  BenchOptions options;
+  options.prompt_tokens = {8};
+  options.generation_tokens = {2};
+  options.bandwidth = false;
+  EXPECT_EQ(error_of([&] { bench(tiny.library, *model, options, [](int, int) { return false; }); }).kind(),
+            ErrorKind::interrupted);
+  options.prompt_tokens = {100};
+  EXPECT_EQ(error_of([&] { bench(tiny.library, *model, options); }).kind(), ErrorKind::resource);
+  options.prompt_tokens = {};
+  EXPECT_EQ(error_of([&] { bench(tiny.library, *model, options); }).kind(), ErrorKind::usage);
+}
+
+TEST(Bench, ReadBandwidthIsANumber) { EXPECT_GT(measure_read_bandwidth(2), 0); }
+
+}  // namespace
+}  // namespace pome::services

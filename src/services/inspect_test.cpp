@@ -1,0 +1,84 @@
+#include "services/inspect.h"
+
+#include <gtest/gtest.h>
+
+#include "services/archs.h"
+#include "services/tiny_model.h"
+#include "services/tokenizer_kind.h"
+
+namespace pome::services {
+namespace {
+
+store::Place place_of(const fs::path& folder) {
+  return {.kind = store::Place::Kind::folder, .name = "tiny", .folder = folder, .commit = {}, .alias = {}};
+}
+
+TEST(Inspect, CountsADenseModel) {
+  const ModelFacts facts = inspect(place_of(sound_model()), 32);
+  // embeddings 32·32; q, o 32·32 and k, v 32·16; gate, up, down 3·24·32; three norms of 32
+  EXPECT_EQ(facts.parameters, 32u * 32 + 2 * 32 * 32 + 2 * 32 * 16 + 3 * 24 * 32 + 3 * 32);
+  EXPECT_EQ(facts.architecture, "LlamaForCausalLM");
+  EXPECT_EQ(facts.family, "llama");
+  EXPECT_EQ(facts.quantization, "none");
+  EXPECT_EQ(facts.context_length, 64);
+  EXPECT_EQ(facts.layers, 1);
+  EXPECT_TRUE(facts.tied_embeddings);
+  EXPECT_EQ(facts.tokenizer, "BPE, 32 tokens");
+  EXPECT_FALSE(facts.chat_template);
+  EXPECT_EQ(facts.memory_context, 32);
+  EXPECT_EQ(facts.memory_bytes, facts.weight_bytes + 32 * facts.kv_bytes_per_token);
+  ASSERT_EQ(facts.files.size(), 4u);
+  EXPECT_EQ(facts.files[0].name, "config.json");
+  EXPECT_EQ(facts.to_json()["parameters"], facts.parameters);
+  EXPECT_TRUE(facts.to_json()["licence"].is_null());
+}
+
+TEST(Inspect, QuantizedWeightsCountAsWhatTheyStandFor) {
+  const ModelFacts dense = inspect(place_of(golden("llama/plain")));
+  const ModelFacts quantized = inspect(place_of(golden("llama/quantized_4bit")));
+  EXPECT_EQ(quantized.quantization_bits, 4);
+  EXPECT_GT(quantized.bits_per_weight, 4.0);
+  EXPECT_LT(quantized.bits_per_weight, 8.0);
+  EXPECT_DOUBLE_EQ(quantized.bits_per_weight, 8.0 * static_cast<double>(quantized.weight_bytes) /
+                                                  static_cast<double>(quantized.parameters));
+  EXPECT_GT(dense.bits_per_weight, 15.9);
+  EXPECT_EQ(dense.tokenizer, "");
+}
+
+TEST(Inspect, ReadsLicenceTemplateAndDefaults) {
+  const TinyLibrary tiny;
+  const fs::path folder = tiny.chat_model();
+  write_file_atomic(folder / "README.md", "---\ntags:\n- mlx\nlicense: \"apache-2.0\"\n---\nlicense: no\n");
+  write_file_atomic(folder / "generation_config.json", R"({"do_sample": true, "temperature": 0.5})");
+  const ModelFacts facts = inspect(place_of(folder));
+  EXPECT_EQ(facts.licence, "apache-2.0");
+  EXPECT_TRUE(facts.chat_template);
+  EXPECT_EQ(facts.generation_defaults.temperature, 0.5f);
+  EXPECT_EQ(facts.memory_context, 64);
+  write_file_atomic(folder / "README.md", "---\nlicense: other\nlicense_name: gemma\n---\n");
+  EXPECT_EQ(inspect(place_of(folder)).licence, "gemma");
+  write_file_atomic(folder / "README.md", "license: mit\n");
+  EXPECT_EQ(inspect(place_of(folder)).licence, "");
+}
+
+TEST(Inspect, TheTokenizerKindIsReadWithoutTheVocabulary) {
+  const TinyLibrary tiny;
+  const fs::path file = tiny.scratch.path() / "tokenizer.json";
+  EXPECT_EQ(tokenizer_kind(file), "");
+  write_file_atomic(file, R"({"decoder": {"type": "Fuse"}, "model": {"type": "Unigram", "vocab": [[ broken)");
+  EXPECT_EQ(tokenizer_kind(file), "Unigram");
+  write_file_atomic(file, R"({"decoder": {"type": "Fuse"}, "model": {"vocab": {"type": 1}}})");
+  EXPECT_EQ(tokenizer_kind(file), "");
+  write_file_atomic(file, std::string(100000, '['));
+  EXPECT_EQ(tokenizer_kind(file), "");
+}
+
+TEST(Archs, ListsEveryFamily) {
+  const std::vector<ArchFacts> all = archs();
+  ASSERT_GE(all.size(), 3u);
+  EXPECT_EQ(all[0].name, "llama");
+  EXPECT_FALSE(all[0].to_json()["summary"].get<std::string>().empty());
+}
+
+}  // namespace
+}  // namespace pome::services
