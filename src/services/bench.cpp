@@ -1,9 +1,9 @@
 #include "services/bench.h"
 
 #include <cmath>
-#include <thread>
 
 #include "base/error.h"
+#include "base/threads.h"
 
 namespace pome::services {
 namespace {
@@ -179,7 +179,7 @@ BenchReport bench(Library& library, const OpenModel& model, const BenchOptions& 
   check("repetitions", {options.repetitions}, 1);
 
   BenchReport report;
-  report.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  report.threads = threads();
   report.backend = library.backend().name();
   std::vector<BenchRow> rows;
   for (const int p : options.prompt_tokens) {

@@ -1,8 +1,11 @@
 #include "graph/mlx/backend.h"
 
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <set>
 
+#include "base/threads.h"
 #include "graph/mlx/graph.h"
 
 namespace pome::graph {
@@ -122,11 +125,23 @@ class MlxRunner final : public Runner {
   WeightArrays weights_;
 };
 
+// MLX computes on one thread and leaves matmuls to BLAS, which has threads of its own. OpenBLAS takes MLX's
+// BLAS's place while linking (cmake/deps.cmake), where there is one; macOS has Accelerate, which decides for
+// itself.
+void limit_blas_threads() {
+  using SetThreads = void (*)(int);
+  if (auto* set = reinterpret_cast<SetThreads>(::dlsym(RTLD_DEFAULT, "openblas_set_num_threads")))
+    set(threads());
+}
+
 class MlxBackend final : public Backend {
  public:
   MlxBackend(std::string_view name, mx::Device device) : name_(name), device_(device) {
     // On CPUs compile() would run a C++ compiler and load what it finds in a shared temporary folder.
-    if (device == mx::Device::cpu) mx::disable_compile();
+    if (device == mx::Device::cpu) {
+      mx::disable_compile();
+      limit_blas_threads();
+    }
   }
 
   std::string_view name() const override { return name_; }
