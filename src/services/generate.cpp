@@ -104,6 +104,10 @@ Answer generate(Library& library, const OpenModel& model, const GenerateRequest&
   job.cache = settings.cache();
   if (request.json_schema)
     job.grammar = model.grammar(text::GrammarLanguage::json_schema, request.json_schema->dump());
+  if (request.regex) {
+    if (request.json_schema) fail(ErrorKind::usage, "json_schema and regex exclude each other");
+    job.grammar = model.grammar(text::GrammarLanguage::regex, *request.regex);
+  }
   if (!request.adapter.empty()) job.adapter = library.adapter(model, request.adapter);
 
   const std::int64_t wanted = job.max_tokens >= 0 ? job.max_tokens : expected_answer_tokens;

@@ -24,8 +24,9 @@ struct GenerateRequest {
   // Keeps what was computed between processes: the longest beginning that the file's tokens share with the
   // prompt is not computed again, and at the end the file holds prompt and answer. Empty: none.
   fs::path prompt_cache_file;
-  std::optional<Json> json_schema;  // the answer is JSON that satisfies it
-  int logprobs = -1;                // -1: none; n: each token's and the n most likely
+  std::optional<Json> json_schema;   // the answer is JSON that satisfies it
+  std::optional<std::string> regex;  // the whole answer matches it; not beside json_schema
+  int logprobs = -1;                 // -1: none; n: each token's and the n most likely
   std::optional<std::chrono::steady_clock::time_point> deadline;
   bool ignore_end = false;
 };

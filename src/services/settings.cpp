@@ -14,6 +14,7 @@ void each_field(F f, S&... s) {
   f("system_prompt", s.system_prompt...);
   f("prefill_response", s.prefill_response...);
   f("chat_template_config", s.chat_template_config...);
+  f("chat_template", s.chat_template...);
   f("ignore_chat_template", s.ignore_chat_template...);
   f("max_tokens", s.max_tokens...);
   f("stop", s.stop...);

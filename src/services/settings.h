@@ -21,6 +21,7 @@ struct Settings {
   std::optional<std::string> system_prompt;
   std::optional<std::string> prefill_response;  // the answer begins with this
   std::optional<Json> chat_template_config;  // object: variables for the template ("enable_thinking": false)
+  std::optional<std::string> chat_template;  // Jinja source, instead of the model's own
   std::optional<bool> ignore_chat_template;  // encode the text of the messages as it is
   // when to end
   std::optional<int> max_tokens;  // -1: until an end token or the end of the context

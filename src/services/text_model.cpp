@@ -57,6 +57,12 @@ void check_messages(const Json& messages) {
   }
 }
 
+// Whether messages go to the model as they are.
+bool goes_plain(const TextModel& model, const Settings& settings) {
+  return settings.ignore_chat_template.value_or(false) ||
+         (!settings.chat_template && !model.has_chat_template());
+}
+
 }  // namespace
 
 struct TextModel::Impl {
@@ -109,7 +115,7 @@ std::string TextModel::render(const Json& messages, const Settings& settings) co
     input.messages.insert(input.messages.begin(), message("system", *settings.system_prompt));
   }
   const std::string prefill = settings.prefill_response.value_or("");
-  if (!has_chat_template() || settings.ignore_chat_template.value_or(false)) {
+  if (goes_plain(*this, settings)) {
     std::string text;
     for (const Json& item : input.messages) text += (text.empty() ? "" : "\n") + plain_text(item);
     return text + prefill;
@@ -126,12 +132,12 @@ std::string TextModel::render(const Json& messages, const Settings& settings) co
     }
     input.variables.update(*given);
   }
+  if (settings.chat_template) return text::ChatTemplate(*settings.chat_template).render(input);
   return impl_->chat_template->render(input);
 }
 
 std::vector<std::int32_t> TextModel::prompt(const Json& messages, const Settings& settings) const {
-  const bool plain = !has_chat_template() || settings.ignore_chat_template.value_or(false);
-  return tokenizer().encode(render(messages, settings), plain);
+  return tokenizer().encode(render(messages, settings), goes_plain(*this, settings));
 }
 
 std::vector<std::int32_t> TextModel::encode(std::string_view text) const { return tokenizer().encode(text); }
