@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/nearest.h"
+#include "base/threads.h"
 
 namespace pome::cli {
 
@@ -21,6 +22,11 @@ Options::~Options() = default;
 
 void Options::flag(std::string names, bool& target, std::string help) {
   parser_->app.add_flag(names, target);
+  rows_.push_back({std::move(names), "", std::move(help), group_, {}});
+}
+
+void Options::add_flag(std::string names, std::string help, std::function<void()> take) {
+  parser_->app.add_flag_callback(names, std::move(take));
   rows_.push_back({std::move(names), "", std::move(help), group_, {}});
 }
 
@@ -92,14 +98,14 @@ void Options::take_words(const std::vector<std::string>& rest) {
     if (!only_words && word == "--") {
       only_words = true;
     } else if (!only_words && word.size() > 1 && word[0] == '-' && word[1] != ' ' && word[1] != '\n') {
-      std::vector<std::string> known;
+      std::vector<std::string> known{"--help"};
       for (const OptionRow& row : rows_) {
         for (std::string& name : split_names(row.names)) known.push_back(std::move(name));
       }
       const std::string name = word.substr(0, word.find('='));
       Error unknown = error(ErrorKind::usage, "unknown option {}", name);
-      const auto near = name.size() > 2 ? nearest(name, known) : std::nullopt;
-      if (near) unknown.with_hint(fmt::format("did you mean {}?", *near));
+      const auto near = nearest(name, known);
+      if (name.size() > 2 && near) unknown.with_hint(fmt::format("did you mean {}?", *near));
       throw unknown;
     } else {
       words.push_back(word);
@@ -121,6 +127,12 @@ std::string Options::usage() const {
     usage += i < least_words_ ? word_names_[i] : "[" + word_names_[i] + "]";
   }
   return usage;
+}
+
+void declare_threads(Options& options) {
+  options.add(
+      {"--threads,-t", "N", "processor threads to compute with (default: all)", "options", {}},
+      [](std::string_view name, const std::string& text) { set_threads(parse_value<int>(name, text)); });
 }
 
 std::vector<std::string> split_names(std::string_view names) {

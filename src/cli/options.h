@@ -55,6 +55,7 @@ class Options {
 
   // Targets must outlive parse().
   void flag(std::string names, bool& target, std::string help);
+  void add_flag(std::string names, std::string help, std::function<void()> take);
 
   template <class T>
   void option(std::string names, T& target, std::string value, std::string help) {
@@ -74,6 +75,15 @@ class Options {
     add({std::move(names), std::move(value), std::move(help), group_, {}},
         [&target](std::string_view name, const std::string& text) {
           target.push_back(parse_value<T>(name, text));
+        });
+  }
+
+  template <class T>
+  void option(std::string names, std::optional<std::vector<T>>& target, std::string value, std::string help) {
+    add({std::move(names), std::move(value), std::move(help), group_, {}},
+        [&target](std::string_view name, const std::string& text) {
+          if (!target) target.emplace();
+          target->push_back(parse_value<T>(name, text));
         });
   }
 
@@ -108,6 +118,9 @@ class Options {
   std::size_t least_words_ = 0;
   std::size_t most_words_ = 0;
 };
+
+// --threads, which counts for the whole process.
+void declare_threads(Options& options);
 
 // "--max-tokens,-n" as {"--max-tokens", "-n"}.
 std::vector<std::string> split_names(std::string_view names);

@@ -77,15 +77,6 @@ std::string table(const std::vector<std::vector<std::string>>& rows, std::string
   return text;
 }
 
-std::string bytes_text(std::uint64_t bytes) {
-  if (bytes < 1024) return fmt::format("{} B", bytes);
-  double value = static_cast<double>(bytes);
-  const char* units[] = {"KiB", "MiB", "GiB", "TiB"};
-  std::size_t unit = 0;
-  for (value /= 1024; value >= 1024 && unit + 1 < std::size(units); ++unit) value /= 1024;
-  return fmt::format("{:.1f} {}", value, units[unit]);
-}
-
 std::string count_text(std::uint64_t count) {
   if (count < 1000) return std::to_string(count);
   double value = static_cast<double>(count);

@@ -28,7 +28,6 @@ bool talk_is_terminal();    // stderr
 std::string table(const std::vector<std::vector<std::string>>& rows, std::string_view indent = "",
                   std::string_view gap = "  ");
 
-std::string bytes_text(std::uint64_t bytes);  // "3.7 MiB"
 std::string count_text(std::uint64_t count);  // "8.03 B", "5.9 M", "640"
 
 }  // namespace pome::cli

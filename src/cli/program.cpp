@@ -4,6 +4,7 @@
 #include <new>
 
 #include "cli/help.h"
+#include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/verb.h"
 
@@ -60,6 +61,7 @@ int run_program(int argc, char** argv) {
     print_error(e, has_option(arguments, {"--json"}));
     return error_row(e.kind()).exit_code;
   };
+  install_interrupt();
   try {
     dispatch(arguments);
     return 0;

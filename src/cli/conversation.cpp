@@ -1,0 +1,33 @@
+#include "cli/conversation.h"
+
+#include "cli/settings_options.h"
+
+namespace pome::cli {
+
+void declare_conversation(Options& options, Conversation& conversation) {
+  options.option("--model,-m", conversation.model, "MODEL",
+                 "demo, a folder, an alias, or org/name[@revision]");
+  options.option("--adapter-path", conversation.adapter, "FOLDER", "a LoRA or DoRA adapter to run with");
+  options.flag("--stats", conversation.stats, "speed and memory of the answer, on stderr");
+  declare_threads(options);
+  declare_settings(options, conversation.settings);
+}
+
+void choose_model(Conversation& conversation, const store::Paths& paths) {
+  if (!conversation.model.empty()) return;
+  if (!conversation.words.empty() && store::names_a_model(conversation.words.front(), paths)) {
+    conversation.model = conversation.words.front();
+    conversation.words.erase(conversation.words.begin());
+  } else {
+    conversation.model = services::default_model(paths);
+  }
+}
+
+void check_settings(const services::Settings& settings) {
+  settings.sampling().validate();
+  if (settings.max_tokens.value_or(-1) < -1 || settings.max_tokens == 0) {
+    fail(ErrorKind::usage, "max_tokens is {}, expected at least 1 or -1", *settings.max_tokens);
+  }
+}
+
+}  // namespace pome::cli

@@ -1,0 +1,32 @@
+// What run and chat have in common: which model, which words, which settings.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/options.h"
+#include "services/library.h"
+
+namespace pome::cli {
+
+struct Conversation {
+  std::string model;  // --model
+  std::vector<std::string> words;
+  services::Settings settings;
+  fs::path adapter;
+  bool stats = false;
+};
+
+void declare_conversation(Options& options, Conversation& conversation);
+
+// Moves the first word to `model` where it names one; the default model where nothing does. Throws Error.
+void choose_model(Conversation& conversation, const store::Paths& paths);
+
+// Settings, alias, configuration: checks what can be checked before a model is opened. Throws Error(usage).
+void check_settings(const services::Settings& settings);
+
+// Reads and answers messages until the end of input (chat.cpp).
+void chat(Conversation conversation, services::Library& library);
+
+}  // namespace pome::cli
