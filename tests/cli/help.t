@@ -1,0 +1,76 @@
+What there is, and how it is used.
+
+  $ pome
+  pome gets, inspects, converts, runs and serves models in the MLX format.
+  
+  usage: pome VERB [options]
+  
+  get and keep
+    show        architecture, size, memory, files and licence of a model
+    alias       short names for models, with their settings
+  
+  use
+    run         answer a prompt; without one, chat
+    chat        a conversation, with commands like /retry and /save
+  
+  look inside
+    archs       the model families that run here
+    tokenize    the token ids of a text
+    detokenize  the text of token ids
+    template    a conversation as the model sees it
+    logits      what a model computes for given tokens, as a file
+    bench       how fast a model is on this machine
+  
+  help
+    completion  a shell's completion script
+    help        what there is, and how it is used
+  
+  pome help VERB     options and examples of one verb
+  pome --version     versions, and what this processor can do
+  $ pome help completion
+  pome completion: a shell's completion script
+  
+  usage: pome completion bash|zsh|fish
+  
+  examples
+    pome completion bash > ~/.local/share/bash-completion/completions/pome  bash
+    pome completion zsh > ~/.zfunc/_pome                                    zsh, with ~/.zfunc in fpath
+    pome completion fish > ~/.config/fish/completions/pome.fish             fish
+  $ pome --version
+  pome …
+  MLX …
+  CPU …
+  $ pome --version --json
+  {"pome":"…","mlx":"…","cpu":{"architecture":"…","features":[…]}}
+
+Every verb of the table explains itself.
+
+  $ for verb in $(pome completion bash | sed -n 's/^    \([a-z]*\)) options=.*/\1/p'); do
+  >   pome $verb --help | grep -q "^usage: pome $verb" || echo "$verb has no help"
+  > done
+
+Mistakes name what was probably meant.
+
+  $ pome hlep
+  error: unknown verb "hlep"
+    hint: pome help
+  [exit 2: usage]
+  $ pome completion --hepl
+  error: unknown option --hepl
+    hint: did you mean --help?
+  [exit 2: usage]
+  $ pome completion tcsh
+  error: no completion for "tcsh", only for bash, zsh and fish
+    hint: pome help completion
+  [exit 2: usage]
+  $ pome completion
+  error: bash|zsh|fish missing
+    hint: pome completion --help
+  [exit 2: usage]
+  $ pome completion bash zsh --json
+  {"error":{"kind":"usage","message":"unknown option --json","hint":"pome completion --help"}}
+  [exit 2: usage]
+  $ pome --verison
+  error: unknown option --verison
+    hint: pome --help
+  [exit 2: usage]
