@@ -7,6 +7,8 @@
 file(STRINGS ${PROJECT_SOURCE_DIR}/layers.txt POME_LAYER_LINES REGEX "^[a-z]")
 set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/layers.txt)
 
+add_custom_target(benchmarks)
+
 # The library of a room that exists; for a room that has no folder yet, what stands beneath it.
 function(pome_rooms_beneath name out)
   set(found "")
@@ -85,6 +87,7 @@ function(pome_room name)
   if(POME_DEV AND benches AND benchmark_FOUND)
     add_executable(${name}_bench EXCLUDE_FROM_ALL ${benches})
     target_link_libraries(${name}_bench PRIVATE pome_${name} pome_warnings benchmark::benchmark_main)
+    add_dependencies(benchmarks ${name}_bench)
   endif()
   if(POME_DEV)
     foreach(source IN LISTS fuzzers)
