@@ -9,6 +9,11 @@ namespace pome::cli {
 
 constexpr int long_prompt_tokens = 512;  // below that an answer begins before anyone wonders
 
+AnswerPrinter::~AnswerPrinter() {
+  clear_progress();
+  if (last_ != '\n') std::fputc('\n', stdout);
+}
+
 bool AnswerPrinter::operator()(const services::Piece& piece) {
   if (form_ == Form::json_events) {
     Json event;
@@ -49,6 +54,7 @@ void AnswerPrinter::finish(const services::Answer& answer) {
     print_json(event);
   } else if (last_ != '\n') {
     print("\n");
+    last_ = '\n';
   }
   flush_output();
 }

@@ -13,12 +13,13 @@ class AnswerPrinter {
   enum class Form { text, json_events };
 
   explicit AnswerPrinter(Form form = Form::text) : form_(form) {}
+  ~AnswerPrinter();  // leaves the cursor on a fresh line, also after an Error
+  AnswerPrinter(const AnswerPrinter&) = delete;
 
   // Returns false to cancel.
   bool operator()(const services::Piece& piece);
 
-  // After the last piece: ends the line, or the events. What a stop string held back never was a piece, so
-  // `answer` completes the text.
+  // After the last piece: ends the line, or the events with the whole answer.
   void finish(const services::Answer& answer);
 
   bool interrupted() const { return interruptible_.interrupted(); }
@@ -33,7 +34,7 @@ class AnswerPrinter {
   char last_ = '\n';
 };
 
-// "42 prompt tokens (12 cached), 310 tokens/s · 128 tokens, 95.2 tokens/s · first token after 0.14 s · …"
+// Five lines: "prompt: 42 tokens (12 cached), 310.0 tokens/s", generation, first token, peak memory, seed.
 std::string stats_text(const services::Stats& stats);
 
 }  // namespace pome::cli

@@ -198,8 +198,9 @@ void Chat::set(const std::string& words) {
   }
   const Json all = changed.over(session_.model().defaults).to_json();
   std::vector<std::vector<std::string>> rows;
+  const bool show_all = !all.contains(key) && (key.empty() || value != std::string::npos);
   for (const auto& [name, setting] : all.items()) {
-    if (key.empty() || key == name) rows.push_back({name, setting.dump()});
+    if (show_all || key == name) rows.push_back({name, setting.dump()});
   }
   talk(rows.empty() ? (key.empty() ? "nothing is set\n" : key + " is not set\n") : table(rows));
 }

@@ -23,7 +23,7 @@ void declare_conversation(Options& options, Conversation& conversation);
 // Moves the first word to `model` where it names one; the default model where nothing does. Throws Error.
 void choose_model(Conversation& conversation, const store::Paths& paths);
 
-// Settings, alias, configuration: checks what can be checked before a model is opened. Throws Error(usage).
+// Checks what can be checked before a model is opened. Throws Error(usage).
 void check_settings(const services::Settings& settings);
 
 // Reads and answers messages until the end of input (chat.cpp).
