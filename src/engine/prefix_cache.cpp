@@ -68,21 +68,24 @@ void PrefixCache::insert(PrefixKey key, std::vector<std::int32_t> tokens,
 }
 
 void PrefixCache::thin() {
-  // The newest entry's ancestors, furthest last: one for each power of two of the distance.
+  // Of the newest entry's ancestors at a distance of [2^k, 2^(k+1)) tokens the furthest stays, because it is
+  // the first to grow into the next class, and so does the nearest of all, where an answer is asked for
+  // again.
   const Entry& newest = entries_.front();
   std::vector<Entries::iterator> ancestors;
   for (auto entry = std::next(entries_.begin()); entry != entries_.end(); ++entry) {
     if (entry->key == newest.key && begins_with(newest.tokens, entry->tokens)) ancestors.push_back(entry);
   }
   std::sort(ancestors.begin(), ancestors.end(),
-            [](const auto& a, const auto& b) { return a->tokens.size() > b->tokens.size(); });
-  int last_magnitude = -1;
+            [](const auto& a, const auto& b) { return a->tokens.size() < b->tokens.size(); });
+  if (!ancestors.empty()) ancestors.pop_back();
+  int last_class = -1;
   for (const auto& entry : ancestors) {
-    const auto magnitude = static_cast<int>(std::bit_width(newest.tokens.size() - entry->tokens.size()));
-    if (magnitude == last_magnitude) {
-      erase(entry);
+    const auto distance = newest.tokens.size() - entry->tokens.size();
+    if (const int own_class = static_cast<int>(std::bit_width(distance)); own_class != last_class) {
+      last_class = own_class;
     } else {
-      last_magnitude = magnitude;
+      erase(entry);
     }
   }
 }
