@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
-#include <future>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
@@ -55,9 +54,43 @@ class ChannelStream final : public Stream {
   std::shared_ptr<Channel> channel_;
 };
 
-struct Job {
-  const std::function<bool()>* run = nullptr;
-  std::promise<void> done;
+// A caller of run_job waits for it. What the job threw leaves the engine's thread altogether, so that the
+// caller alone ends its life.
+class Job {
+ public:
+  explicit Job(const std::function<bool()>& run) : run_(&run) {}
+
+  // One call of the job. True when it is done.
+  bool proceed() {
+    std::exception_ptr thrown;
+    try {
+      if ((*run_)()) return false;
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+    end(std::move(thrown));
+    return true;
+  }
+
+  void end(std::exception_ptr thrown) {
+    const std::lock_guard lock(mutex_);
+    thrown_ = std::move(thrown);
+    done_ = true;
+    changed_.notify_all();
+  }
+
+  void wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return done_; });
+    if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
+  }
+
+ private:
+  const std::function<bool()>* run_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool done_ = false;
+  std::exception_ptr thrown_;
 };
 
 // What the engine has learnt about a model.
@@ -79,8 +112,8 @@ class Engine::Impl {
     {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
+      wake_.notify_all();
     }
-    wake_.notify_all();
     thread_.join();
   }
 
@@ -94,21 +127,19 @@ class Engine::Impl {
         fail(ErrorKind::resource, "the queue is full: {} requests wait", queue_.size());
       }
       queue_.push_back(std::move(sequence));
+      wake_.notify_all();
     }
-    wake_.notify_all();
     return stream;
   }
 
   void run_job(const std::function<bool()>& run) {
-    Job job;
-    job.run = &run;
-    std::future<void> done = job.done.get_future();
+    const auto job = std::make_shared<Job>(run);
     {
       const std::lock_guard lock(mutex_);
-      jobs_.push_back(&job);
+      jobs_.push_back(job);
+      wake_.notify_all();  // under the lock: once the job runs, its caller may end the engine
     }
-    wake_.notify_all();
-    done.get();
+    job->wait();
   }
 
   void forget(const Instance& instance) {
@@ -141,8 +172,8 @@ class Engine::Impl {
     std::unique_lock lock(mutex_);
     wake_.wait(lock, [&] { return stopping_ || !queue_.empty() || !running_.empty() || !jobs_.empty(); });
     if (stopping_) {
-      for (Job* job : jobs_) {
-        job->done.set_exception(
+      for (const auto& job : jobs_) {
+        job->end(
             std::make_exception_ptr(Error(ErrorKind::interrupted, "the engine ended before a job was done")));
       }
       jobs_.clear();
@@ -171,22 +202,14 @@ class Engine::Impl {
   }
 
   void run_one_job() {
-    Job* job = nullptr;
+    std::shared_ptr<Job> job;
     {
       const std::lock_guard lock(mutex_);
       if (jobs_.empty()) return;
       job = jobs_.front();
       jobs_.pop_front();
     }
-    try {
-      if (!(*job->run)()) {
-        job->done.set_value();
-        return;
-      }
-    } catch (...) {
-      job->done.set_exception(std::current_exception());
-      return;
-    }
+    if (job->proceed()) return;
     const std::lock_guard lock(mutex_);
     jobs_.push_back(job);
   }
@@ -416,7 +439,7 @@ class Engine::Impl {
   std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;
   std::deque<std::unique_ptr<Sequence>> queue_;
-  std::deque<Job*> jobs_;
+  std::deque<std::shared_ptr<Job>> jobs_;
   bool stopping_ = false;
 
   // The engine's thread only.
