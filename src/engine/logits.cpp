@@ -20,7 +20,7 @@ constexpr std::size_t lanes = 16;
 // Rows are summed in float within a block and in double across blocks.
 constexpr std::size_t block_size = 1024;
 
-inline float exp_lane(float x) {
+[[gnu::always_inline]] inline float exp_lane(float x) {
   // exp(x) = 2^n · exp(r) with |r| ≤ ln 2 / 2; adding and taking away 1.5·2^23 rounds to an integer.
   const float clamped = x > -87.0f ? x : -87.0f;
   const float n = (clamped * 1.44269504f + 12582912.0f) - 12582912.0f;
@@ -36,15 +36,38 @@ inline float exp_lane(float x) {
   return x > -87.0f ? p * power : 0.0f;
 }
 
+// Adds exp((x - shift)·scale) of `count` elements, a multiple of lanes, to the lanes of sum.
+[[gnu::always_inline]] inline void add_exp(const float* x, std::size_t count, float shift, float scale,
+                                           float* sum) {
+  for (std::size_t i = 0; i < count; i += lanes) {
+    for (std::size_t j = 0; j < lanes; ++j) sum[j] += exp_lane((x[i + j] - shift) * scale);
+  }
+}
+
+void add_exp_baseline(const float* x, std::size_t count, float shift, float scale, float* sum) {
+  add_exp(x, count, shift, scale, sum);
+}
+
+// The same operations on wider registers, and without fused ones: the same bits on every machine of a kind.
+#if defined(__x86_64__)
+[[gnu::target("avx2")]] void add_exp_avx2(const float* x, std::size_t count, float shift, float scale,
+                                          float* sum) {
+  add_exp(x, count, shift, scale, sum);
+}
+const auto add_exp_best = __builtin_cpu_supports("avx2") ? add_exp_avx2 : add_exp_baseline;
+#else
+constexpr auto add_exp_best = add_exp_baseline;
+#endif
+
 double exp_sum_block(std::span<const float> logits, float shift, float scale) {
   std::array<float, lanes> sum{};
-  std::size_t i = 0;
-  for (; i + lanes <= logits.size(); i += lanes) {
-    for (std::size_t j = 0; j < lanes; ++j) sum[j] += exp_lane((logits[i + j] - shift) * scale);
-  }
+  const std::size_t whole = logits.size() / lanes * lanes;
+  add_exp_best(logits.data(), whole, shift, scale, sum.data());
   double total = 0;
   for (const float part : sum) total += static_cast<double>(part);
-  for (; i < logits.size(); ++i) total += static_cast<double>(exp_lane((logits[i] - shift) * scale));
+  for (std::size_t i = whole; i < logits.size(); ++i) {
+    total += static_cast<double>(exp_lane((logits[i] - shift) * scale));
+  }
   return total;
 }
 
