@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Judges a demo model folder: key facts on questions.jsonl, agreement of MLX with exact arithmetic, unseen wordings.
+
+The reference is this folder's model.py in float32 on the weights exactly as stored. With --mlx, mlx-lm answers the
+same questions and its greedy tokens must be equal.
+"""
+
+import argparse
+import json
+import pathlib
+import re
+
+import numpy
+import torch
+from safetensors.numpy import load_file
+from tokenizers import Tokenizer
+
+from corpus import Corpus
+from model import BITS, GROUP_SIZE, Llama, generate
+from text import Encoder
+
+HERE = pathlib.Path(__file__).resolve().parent
+GOLDEN = [1, 3, 11, 16, 27, 38, 52, 61, 69, 80, 86, 99]  # ids of the questions in the golden file
+
+
+def load(folder):
+    """The stored 4-bit weights, decoded into a float32 model."""
+    arrays, state = load_file(folder / "model.safetensors"), {}
+    for name, array in arrays.items():
+        base = name.removesuffix(".weight")
+        if base + ".scales" in arrays:
+            shifts = numpy.arange(0, 32, BITS, dtype=numpy.uint32)
+            codes = (array[..., None] >> shifts) & (2**BITS - 1)
+            codes = codes.reshape(array.shape[0], -1, GROUP_SIZE).astype(numpy.float32)
+            scale, bias = (arrays[base + part].astype(numpy.float32)[..., None] for part in (".scales", ".biases"))
+            state[name] = torch.from_numpy((codes * scale + bias).reshape(array.shape[0], -1))
+        elif name.endswith(".weight"):
+            state[name] = torch.from_numpy(array.astype(numpy.float32))
+    model = Llama()
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def judge(row, answer):
+    """The patterns that the answer lacks, and those that it should not hold."""
+    found = lambda pattern: re.search(pattern, answer, re.IGNORECASE)
+    lacking = [pattern for pattern in row["must"] if not found(pattern)]
+    return lacking, [pattern for pattern in row.get("must_not", []) if found(pattern)]
+
+
+def mlx_answers(folder, prompts, limit):
+    import mlx.core as mx
+    from mlx_lm import load as load_mlx
+    from mlx_lm.generate import generate_step
+
+    mx.set_default_device(mx.cpu)
+    model, tokenizer = load_mlx(str(folder))
+    answers = []
+    for prompt in prompts:
+        answer = []
+        for token, _ in generate_step(mx.array(prompt), model, max_tokens=limit):
+            answer.append(int(token))
+            if answer[-1] in tokenizer.eos_token_ids:
+                break
+        answers.append(answer)
+    return answers
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--questions", type=pathlib.Path, default=HERE / "questions.jsonl")
+    parser.add_argument("--mlx", action="store_true", help="compare with mlx-lm token by token")
+    parser.add_argument("--golden", type=pathlib.Path, help="write prompt and answer ids of twelve questions here")
+    parser.add_argument("--unseen", type=int, default=0, help="also judge that many questions in unseen wordings")
+    parser.add_argument("--threads", type=int, default=3)
+    parser.add_argument("--limit", type=int, default=96)
+    parser.add_argument("--all", action="store_true", help="print every answer, not only the misses")
+    parser.add_argument("--system", help="put a system message before every question")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+
+    rows = [json.loads(line) for line in arguments.questions.read_text(encoding="utf-8").splitlines()]
+    tokenizer = Tokenizer.from_file(str(arguments.folder / "tokenizer.json"))
+    encoder = Encoder(tokenizer)
+    ends = json.loads((arguments.folder / "config.json").read_text())["eos_token_id"]
+    model = load(arguments.folder)
+    before = [{"role": "system", "content": arguments.system}] if arguments.system else []
+    ask = lambda text: encoder.prompt(before + [{"role": "user", "content": text}])
+    prompts = [ask(row["question"]) for row in rows]
+    answers = generate(model, prompts, ends, arguments.limit)
+    right = 0
+    for row, answer in zip(rows, answers):
+        text = tokenizer.decode(answer)
+        lacking, unwanted = judge(row, text)
+        right += not (lacking or unwanted)
+        if lacking or unwanted or arguments.all:
+            print(f"{row['id']:3} {row['question']}\n      {text}")
+            print("".join(f"      lacks {p}\n" for p in lacking) + "".join(f"      has {p}\n" for p in unwanted), end="")
+    print(f"{right} of {len(rows)} questions answered with their key facts")
+
+    if arguments.mlx:
+        theirs = mlx_answers(arguments.folder, prompts, arguments.limit)
+        equal = sum(a == b for a, b in zip(answers, theirs))
+        print(f"mlx-lm gives the same greedy tokens on {equal} of {len(rows)}")
+        for row, a, b in zip(rows, answers, theirs):
+            if a != b:
+                print(f"{row['id']:3} {row['question']}\n      exact {tokenizer.decode(a)}\n      mlx   {tokenizer.decode(b)}")
+    if arguments.golden:
+        import mlx_lm
+
+        golden = {
+            "reference": f"tools/demo_model/model.py in float32 on the stored weights, PyTorch {torch.__version__}",
+            "agrees_with": f"mlx-lm {mlx_lm.__version__} on the CPU",
+            "cases": [
+                {"question": row["question"], "prompt_ids": prompt, "answer_ids": answer, "answer": tokenizer.decode(answer)}
+                for row, prompt, answer in zip(rows, prompts, answers)
+                if row["id"] in GOLDEN
+            ],
+        }
+        lines = ",\n".join("  " + json.dumps(case, ensure_ascii=False) for case in golden.pop("cases"))
+        head = json.dumps(golden, indent=1, ensure_ascii=False)[:-2]
+        arguments.golden.parent.mkdir(parents=True, exist_ok=True)
+        arguments.golden.write_text(f'{head},\n "cases": [\n{lines}\n ]\n}}\n', encoding="utf-8")
+    if arguments.unseen:
+        held_out = Corpus().development(seed=11, count=arguments.unseen)
+        answers = generate(model, [ask(row["question"]) for row in held_out], ends, arguments.limit)
+        texts = [tokenizer.decode(answer) for answer in answers]
+        for row, text in zip(held_out, texts):
+            if text != row["answer"]:
+                print(f"  {row['intent']:16} {row['question']}\n      {text}")
+        right = sum(text == row["answer"] for row, text in zip(held_out, texts))
+        print(f"{right} of {len(held_out)} questions in unseen wordings answered exactly as meant")
+
+
+if __name__ == "__main__":
+    main()
