@@ -2,7 +2,7 @@
 """Judges a demo model folder: key facts on questions.jsonl, agreement of MLX with exact arithmetic, unseen wordings.
 
 The reference is this folder's model.py in float32 on the weights exactly as stored. With --mlx, mlx-lm answers the
-same questions and its greedy tokens must be equal.
+same questions and its greedy tokens must be equal. Golden files are written only if they are.
 """
 
 import argparse
@@ -48,29 +48,80 @@ def judge(row, answer):
     return lacking, [pattern for pattern in row.get("must_not", []) if found(pattern)]
 
 
-def mlx_answers(folder, prompts, limit):
-    import mlx.core as mx
-    from mlx_lm import load as load_mlx
-    from mlx_lm.generate import generate_step
+class Mlx:
+    """mlx-lm on the CPU, where its quantized matmuls take milliseconds per row."""
 
-    mx.set_default_device(mx.cpu)
-    model, tokenizer = load_mlx(str(folder))
-    answers = []
-    for prompt in prompts:
+    def __init__(self, folder):
+        import mlx.core as mx
+        from mlx_lm import load as load_mlx
+
+        mx.set_default_device(mx.cpu)
+        self.mx, (self.model, self.tokenizer) = mx, load_mlx(str(folder))
+
+    def agrees(self, prompt, answer):
+        """Whether every answer token is the likeliest after what precedes it: then greedy decoding gives them all."""
+        logits = self.model(self.mx.array([prompt + answer[:-1]]))[0, len(prompt) - 1 :]
+        return self.mx.argmax(logits, axis=-1).tolist() == answer
+
+    def generate(self, prompt, limit):
+        from mlx_lm.generate import generate_step
+
         answer = []
-        for token, _ in generate_step(mx.array(prompt), model, max_tokens=limit):
+        for token, _ in generate_step(self.mx.array(prompt), self.model, max_tokens=limit):
             answer.append(int(token))
-            if answer[-1] in tokenizer.eos_token_ids:
+            if answer[-1] in self.tokenizer.eos_token_ids:
                 break
-        answers.append(answer)
-    return answers
+        return answer
+
+
+def print_score(rows, texts, everything):
+    right = 0
+    for row, text in zip(rows, texts):
+        lacking, unwanted = judge(row, text)
+        right += not (lacking or unwanted)
+        if lacking or unwanted or everything:
+            print(f"{row['id']:3} {row['question']}\n      {text}")
+            print("".join([f"      lacks {p}\n" for p in lacking] + [f"      has {p}\n" for p in unwanted]), end="")
+    print(f"{right} of {len(rows)} questions answered with their key facts")
+
+
+def mlx_agrees(folder, rows, prompts, answers, limit):
+    mlx = Mlx(folder)
+    right = 0
+    for row, prompt, answer in zip(rows, prompts, answers):
+        same = mlx.agrees(prompt, answer)
+        if row["id"] in GOLDEN:
+            same = same and mlx.generate(prompt, limit) == answer
+        right += same
+        if not same:
+            print(f"{row['id']:3} {row['question']}\n      mlx-lm differs")
+    print(f"mlx-lm gives the same greedy tokens on {right} of {len(rows)}")
+    return right == len(rows)
+
+
+def write_golden(path, rows, prompts, answers, texts):
+    import mlx_lm
+
+    head = {
+        "reference": f"tools/demo_model/model.py in float32 on the stored weights, PyTorch {torch.__version__}",
+        "agrees_with": f"mlx-lm {mlx_lm.__version__} on the CPU",
+    }
+    cases = [
+        {"question": row["question"], "prompt_ids": prompt, "answer_ids": answer, "answer": text}
+        for row, prompt, answer, text in zip(rows, prompts, answers, texts)
+        if row["id"] in GOLDEN
+    ]
+    lines = ",\n".join("  " + json.dumps(case, ensure_ascii=False) for case in cases)
+    start = json.dumps(head, indent=1, ensure_ascii=False)[:-2]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'{start},\n "cases": [\n{lines}\n ]\n}}\n', encoding="utf-8")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--questions", type=pathlib.Path, default=HERE / "questions.jsonl")
-    parser.add_argument("--mlx", action="store_true", help="compare with mlx-lm token by token")
+    parser.add_argument("--mlx", action="store_true", help="compare with mlx-lm, token by token")
     parser.add_argument("--golden", type=pathlib.Path, help="write prompt and answer ids of twelve questions here")
     parser.add_argument("--unseen", type=int, default=0, help="also judge that many questions in unseen wordings")
     parser.add_argument("--threads", type=int, default=3)
@@ -86,46 +137,23 @@ def main():
     ends = json.loads((arguments.folder / "config.json").read_text())["eos_token_id"]
     model = load(arguments.folder)
     before = [{"role": "system", "content": arguments.system}] if arguments.system else []
-    ask = lambda text: encoder.prompt(before + [{"role": "user", "content": text}])
-    prompts = [ask(row["question"]) for row in rows]
-    answers = generate(model, prompts, ends, arguments.limit)
-    right = 0
-    for row, answer in zip(rows, answers):
-        text = tokenizer.decode(answer)
-        lacking, unwanted = judge(row, text)
-        right += not (lacking or unwanted)
-        if lacking or unwanted or arguments.all:
-            print(f"{row['id']:3} {row['question']}\n      {text}")
-            print("".join(f"      lacks {p}\n" for p in lacking) + "".join(f"      has {p}\n" for p in unwanted), end="")
-    print(f"{right} of {len(rows)} questions answered with their key facts")
 
-    if arguments.mlx:
-        theirs = mlx_answers(arguments.folder, prompts, arguments.limit)
-        equal = sum(a == b for a, b in zip(answers, theirs))
-        print(f"mlx-lm gives the same greedy tokens on {equal} of {len(rows)}")
-        for row, a, b in zip(rows, answers, theirs):
-            if a != b:
-                print(f"{row['id']:3} {row['question']}\n      exact {tokenizer.decode(a)}\n      mlx   {tokenizer.decode(b)}")
+    def answered(questions):
+        prompts = [encoder.prompt(before + [{"role": "user", "content": q}]) for q in questions]
+        answers = generate(model, prompts, ends, arguments.limit)
+        return prompts, answers, [tokenizer.decode(answer) for answer in answers]
+
+    prompts, answers, texts = answered([row["question"] for row in rows])
+    print_score(rows, texts, arguments.all)
+    if arguments.mlx or arguments.golden:
+        same = mlx_agrees(arguments.folder, rows, prompts, answers, arguments.limit)
+        if arguments.golden and not same:
+            raise SystemExit("no golden file written: the references disagree")
     if arguments.golden:
-        import mlx_lm
-
-        golden = {
-            "reference": f"tools/demo_model/model.py in float32 on the stored weights, PyTorch {torch.__version__}",
-            "agrees_with": f"mlx-lm {mlx_lm.__version__} on the CPU",
-            "cases": [
-                {"question": row["question"], "prompt_ids": prompt, "answer_ids": answer, "answer": tokenizer.decode(answer)}
-                for row, prompt, answer in zip(rows, prompts, answers)
-                if row["id"] in GOLDEN
-            ],
-        }
-        lines = ",\n".join("  " + json.dumps(case, ensure_ascii=False) for case in golden.pop("cases"))
-        head = json.dumps(golden, indent=1, ensure_ascii=False)[:-2]
-        arguments.golden.parent.mkdir(parents=True, exist_ok=True)
-        arguments.golden.write_text(f'{head},\n "cases": [\n{lines}\n ]\n}}\n', encoding="utf-8")
+        write_golden(arguments.golden, rows, prompts, answers, texts)
     if arguments.unseen:
         held_out = Corpus().development(seed=11, count=arguments.unseen)
-        answers = generate(model, [ask(row["question"]) for row in held_out], ends, arguments.limit)
-        texts = [tokenizer.decode(answer) for answer in answers]
+        _, _, texts = answered([row["question"] for row in held_out])
         for row, text in zip(held_out, texts):
             if text != row["answer"]:
                 print(f"  {row['intent']:16} {row['question']}\n      {text}")

@@ -44,7 +44,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=pathlib.Path, required=True, help="folder that train.py wrote")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="model folder, such as assets/demo")
-    parser.add_argument("--dtype", choices=DTYPES, default="float16", help="of scales, biases and norms")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="of scales, biases and norms")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     stored = DTYPES[arguments.dtype]

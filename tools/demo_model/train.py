@@ -149,20 +149,23 @@ def work(rank, arguments, model, gradients, results, barrier):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for tokenizer.json and weights.pt")
-    parser.add_argument("--start", type=pathlib.Path, help="weights.pt to go on from")
+    parser.add_argument("--start", type=pathlib.Path, help="folder of an earlier run to go on from")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--workers", type=int, default=3, help="processes of one thread each")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=1250)
     parser.add_argument("--stop", type=int, help="end after this step of the schedule, to try things out")
-    parser.add_argument("--batch-tokens", type=int, default=1500, help="for each worker")
+    parser.add_argument("--batch-tokens", type=int, default=1200, help="for each worker")
     parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--whole", type=float, default=0.25, help="share of conversations that are not cut")
+    parser.add_argument("--whole", type=float, default=0.2, help="share of conversations that are not cut")
     parser.add_argument("--dropout", type=float, default=0.05)
     parser.add_argument("--quantize-from", type=float, default=0.7, help="share of the steps in plain float32")
     arguments = parser.parse_args()
 
     arguments.out.mkdir(parents=True, exist_ok=True)
-    tokenizer = train_tokenizer(CONFIG["vocab_size"])
+    if arguments.start:
+        tokenizer = Tokenizer.from_file(str(arguments.start / "tokenizer.json"))
+    else:
+        tokenizer = train_tokenizer(CONFIG["vocab_size"])
     if tokenizer.get_vocab_size() != CONFIG["vocab_size"]:
         raise SystemExit(f"the tokenizer has {tokenizer.get_vocab_size()} tokens, expected {CONFIG['vocab_size']}")
     tokenizer.save(str(arguments.out / "tokenizer.json"))
@@ -170,7 +173,7 @@ def main():
     torch.manual_seed(arguments.seed)
     model = Llama()
     if arguments.start:
-        model.load_state_dict(torch.load(arguments.start))
+        model.load_state_dict(torch.load(arguments.start / "weights.pt"))
     model.share_memory()
     shapes = {n: p.shape for n, p in model.named_parameters()}
     gradients = {n: torch.zeros(arguments.workers, *shape).share_memory_() for n, shape in shapes.items()}
