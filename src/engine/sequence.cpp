@@ -56,7 +56,7 @@ Sequence::Sequence(Request request, std::uint64_t id, std::shared_ptr<Channel> c
   if (prompt_tokens() > context_length_) {
     throw error(ErrorKind::resource, "prompt has {} tokens, the context of {} has {}", prompt_tokens(),
                 model_name(), context_length_)
-        .with_hint("shorten the prompt, or raise the context length");
+        .with_hint("shorten the prompt");
   }
   const auto planned = std::int64_t{prompt_tokens()} + request_.max_tokens;
   planned_length_ =
