@@ -130,6 +130,12 @@ Answer generate(Library& library, const OpenModel& model, const GenerateRequest&
   PromptCacheKey key;
   if (keeps) {
     check_can_be_written(request.prompt_cache_file);
+    const int unscaled = model.info().unscaled_length;
+    if (unscaled > 0 && prompt_size + std::max(job.max_tokens, 1) > unscaled) {
+      fail(ErrorKind::unsupported,
+           "{}: no prompt cache beyond {} tokens, where this model's rope scaling begins",
+           request.prompt_cache_file.string(), unscaled);
+    }
     key = prompt_cache_key(library, model, job.cache, request.adapter);
     std::error_code none;
     if (fs::exists(request.prompt_cache_file, none)) {
