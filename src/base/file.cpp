@@ -107,7 +107,19 @@ std::string read_file(const fs::path& path, std::size_t max_bytes) {
   return content;
 }
 
-AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), temporary_(path_.string() + ".XXXXXX") {
+AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
+  struct stat info{};
+  if (::stat(path_.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+    if (S_ISDIR(info.st_mode)) fail(ErrorKind::usage, "{}: a folder, expected a file", path_.string());
+    fd_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd_ < 0) fail_write("cannot open");
+    return;
+  }
+  std::error_code none;
+  if (fs::is_symlink(path_, none)) {
+    if (fs::path target = fs::canonical(path_, none); !none) path_ = std::move(target);
+  }
+  temporary_ = path_.string() + ".XXXXXX";
   fd_ = ::mkostemp(temporary_.data(), O_CLOEXEC);
   if (fd_ < 0) fail_write("cannot create");
 }
@@ -130,6 +142,7 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 }
 
 void AtomicFile::commit() {
+  if (temporary_.empty()) return;
   const mode_t mask = ::umask(0);
   ::umask(mask);
   ::fchmod(fd_, 0666 & ~mask);  // mkostemp made it 0600

@@ -22,7 +22,9 @@ std::string read_file(const fs::path& path, std::size_t max_bytes = std::size_t{
 
 // A file that appears under its name only when it is complete: written beside it, then fsync, rename, fsync
 // of the folder. Destroyed without commit it leaves the old file, if there was one, and no trace of the new.
-// Throws Error: resource (disk full), refused (permissions), not_found (no such folder), internal.
+// A symbolic link stays, its target gets the content; a device or pipe is written to, never replaced.
+// Throws Error: resource (disk full), refused (permissions), not_found (no such folder), usage (a folder has
+// the name), internal.
 class AtomicFile {
  public:
   explicit AtomicFile(fs::path path);
@@ -38,7 +40,7 @@ class AtomicFile {
   [[noreturn]] void fail_write(std::string_view what) const;
 
   fs::path path_;
-  std::string temporary_;  // empty once it has its name
+  std::string temporary_;  // empty once it has its name, and for what is no regular file
   int fd_ = -1;
 };
 

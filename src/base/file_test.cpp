@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -70,6 +71,28 @@ TEST(File, AbandonedFileLeavesNoTrace) {
   }
   EXPECT_EQ(read_file(path), "new");
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 1);
+}
+
+TEST(File, LinksDevicesAndFoldersKeepTheirNames) {
+  const ScratchFolder folder;
+  const fs::path file = folder.path() / "a.txt", link = folder.path() / "link", pipe = folder.path() / "pipe";
+  write_file_atomic(file, "old");
+  fs::create_symlink("a.txt", link);
+  write_file_atomic(link, "new");
+  EXPECT_TRUE(fs::is_symlink(link));
+  EXPECT_EQ(read_file(file), "new");
+
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  ASSERT_GE(reader, 0);
+  write_file_atomic(pipe, "piped");
+  char got[8] = {};
+  EXPECT_EQ(::read(reader, got, sizeof got), 5);
+  EXPECT_STREQ(got, "piped");
+  ::close(reader);
+  EXPECT_TRUE(fs::is_fifo(pipe));
+
+  EXPECT_EQ(kind_thrown([&] { write_file_atomic(folder.path(), "x"); }), ErrorKind::usage);
 }
 
 TEST(File, ShellWordsAreQuotedWhereTheyMustBe) {

@@ -188,7 +188,8 @@ void Chat::clear(const std::string&) {
 
 void Chat::set(const std::string& words) {
   const std::size_t blank = std::min(words.find_first_of(" \t"), words.size());
-  const std::string key = words.substr(0, blank);
+  std::string key = words.substr(0, blank);
+  if (key == "temp") key = "temperature";
   const std::size_t value = words.find_first_not_of(" \t", blank);
   services::Settings changed = session_.settings();
   if (value != std::string::npos) {

@@ -56,11 +56,14 @@ Sequence::Sequence(Request request, std::uint64_t id, std::shared_ptr<Channel> c
   if (prompt_tokens() > context_length_) {
     throw error(ErrorKind::resource, "prompt has {} tokens, the context of {} has {}", prompt_tokens(),
                 model_name(), context_length_)
-        .with_hint("shorten the prompt, or raise the context length");
+        .with_hint("shorten the prompt");
   }
   const auto planned = std::int64_t{prompt_tokens()} + request_.max_tokens;
+  // Without max_tokens a prompt that needs no rope scaling gets an answer that needs none.
+  const int unscaled = info(request_).unscaled_length;
+  const int open_end = prompt_tokens() < unscaled ? std::min(unscaled, context_length_) : context_length_;
   planned_length_ =
-      request_.max_tokens < 0 || planned > context_length_ ? context_length_ : static_cast<int>(planned);
+      request_.max_tokens < 0 ? open_end : static_cast<int>(std::min<std::int64_t>(planned, context_length_));
   stats_.prompt_tokens = prompt_tokens();
   stats_.seed = request_.sampling.seed ? *request_.sampling.seed : fresh_seed();
   const auto& tokenizer = request_.instance->tokenizer;
@@ -117,8 +120,9 @@ void Sequence::check_request() const {
 }
 
 PrefixKey Sequence::prefix_key() const {
+  const int unscaled = info(request_).unscaled_length;
   return {request_.instance, request_.instance->loaded->fingerprint, request_.adapter, request_.cache,
-          std::max(planned_length_, info(request_).context_length)};
+          unscaled == 0 ? 0 : std::max(planned_length_, unscaled)};
 }
 
 void Sequence::start(std::unique_ptr<graph::Cache> cache) {
@@ -194,7 +198,7 @@ void Sequence::choose_token(std::span<float> logits) {
   const bool complete = request_.grammar && request_.grammar->is_stopped();
   if (stops_.matched() != nullptr || complete) {
     finish(FinishReason::stop);
-  } else if (generated_ == request_.max_tokens || std::cmp_greater_equal(tokens_.size(), context_length_)) {
+  } else if (generated_ == request_.max_tokens || std::cmp_greater_equal(tokens_.size(), planned_length_)) {
     finish(FinishReason::length);
   }
 }

@@ -1,5 +1,7 @@
 #include "models/decoder.h"
 
+#include <algorithm>
+
 #include "nn/mlp.h"
 
 namespace pome::models {
@@ -11,7 +13,8 @@ Info DecoderConfig::info(std::string_view family) const {
   info.vocab_size = vocab_size;
   info.hidden_size = hidden_size;
   info.num_hidden_layers = num_hidden_layers;
-  info.context_length = max_position_embeddings;
+  info.context_length = context_length;
+  info.unscaled_length = unscaled_length;
   info.tied_embeddings = tie_word_embeddings;
   return info;
 }
@@ -50,8 +53,13 @@ DecoderConfig read_decoder_config(Config& config, int head_dim) {
   }
   c.hidden_act = *activation;
   for (const char* key : {"rope_theta", "rope_scaling", "rope_parameters"}) config.mark_read(key);
-  c.rope = nn::make_rope(nn::parse_rope(config.json(), 10000, config.subject()), c.head_dim, c.head_dim,
-                         c.max_position_embeddings);
+  const nn::RopeSettings rope = nn::parse_rope(config.json(), 10000, config.subject());
+  c.rope = nn::make_rope(rope, c.head_dim, c.head_dim, c.max_position_embeddings);
+  c.context_length = c.max_position_embeddings;
+  if (rope.type == "dynamic" && rope.factor > 1) {
+    c.unscaled_length = c.max_position_embeddings;
+    c.context_length = static_cast<int>(std::min(c.max_position_embeddings * rope.factor, double{1 << 24}));
+  }
   return c;
 }
 

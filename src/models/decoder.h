@@ -22,6 +22,8 @@ struct DecoderConfig {
   int num_key_value_heads = 0;
   int head_dim = 0;
   int max_position_embeddings = 0;
+  int context_length = 0;   // max_position_embeddings, or what a dynamic rope scaling makes of it
+  int unscaled_length = 0;  // as in Info
   float rms_norm_eps = 0;
   bool tie_word_embeddings = false;
   graph::Activation hidden_act = graph::Activation::silu;

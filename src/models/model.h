@@ -30,7 +30,9 @@ struct Info {
   int vocab_size = 0;
   int hidden_size = 0;
   int num_hidden_layers = 0;
-  int context_length = 0;  // positions it was made for
+  int context_length = 0;  // positions it can take
+  // Longer sequences need the frequencies of a dynamic rope scaling from their first position on; 0: none do.
+  int unscaled_length = 0;
   bool tied_embeddings = false;
 };
 

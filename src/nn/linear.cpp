@@ -12,9 +12,11 @@ constexpr std::array known_bits{2, 3, 4, 5, 6, 8};
 constexpr std::array known_groups{32, 64, 128};
 
 Quantization parse_settings(const Json& object, std::string_view where) {
+  // mlx-lm's mixed recipes write null for a module whose groups are the mode's own.
   const auto read = [&](const char* key, int fallback) {
     const auto member = object.find(key);
-    return member == object.end() ? fallback : json_as<int>(*member, fmt::format("{}.{}", where, key));
+    const bool given = member != object.end() && !member->is_null();
+    return given ? json_as<int>(*member, fmt::format("{}.{}", where, key)) : fallback;
   };
   Quantization settings;
   settings.mode = json_value<std::string>(object, "mode", "affine");

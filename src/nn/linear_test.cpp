@@ -50,6 +50,10 @@ TEST(QuantizationConfig, HasGeneralSettingsAndExceptions) {
   EXPECT_FALSE(config.modules.at("model.layers.0.mlp.gate"));
   EXPECT_EQ(parse(R"({"quantization_config": {"bits": 6, "group_size": 64}})").general->bits, 6);
 
+  const auto mixed =
+      parse(R"({"quantization": {"group_size": 32, "bits": 4, "lm_head": {"bits": 6, "group_size": null}}})");
+  EXPECT_EQ(mixed.modules.at("lm_head")->group_size, 64);
+
   refused([] { parse(R"({"quantization": 4})"); }, ErrorKind::corrupt, "config.json: quantization");
   refused([] { parse(R"({"quantization": {"bits": 7}})"); }, ErrorKind::unsupported,
           "quantization.bits is 7");

@@ -56,6 +56,22 @@ Stats make_stats(const engine::Stats& raw) {
   return stats;
 }
 
+// What the answer is held to, or nullptr. Errors name the field that they are about.
+std::shared_ptr<text::Grammar> grammar(const OpenModel& model, const GenerateRequest& request) {
+  if (request.json_schema && request.regex) {
+    fail(ErrorKind::usage, "json_schema and regex exclude each other");
+  }
+  try {
+    if (request.json_schema) {
+      return model.grammar(text::GrammarLanguage::json_schema, request.json_schema->dump());
+    }
+    if (request.regex) return model.grammar(text::GrammarLanguage::regex, *request.regex);
+  } catch (Error& error) {
+    throw std::move(error).in(request.regex ? "regex" : "json_schema");
+  }
+  return nullptr;
+}
+
 // Early, rather than after minutes of computing.
 void check_can_be_written(const fs::path& file) {
   const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
@@ -102,12 +118,7 @@ Answer generate(Library& library, const OpenModel& model, const GenerateRequest&
   job.logprobs = request.logprobs;
   job.deadline = request.deadline;
   job.cache = settings.cache();
-  if (request.json_schema)
-    job.grammar = model.grammar(text::GrammarLanguage::json_schema, request.json_schema->dump());
-  if (request.regex) {
-    if (request.json_schema) fail(ErrorKind::usage, "json_schema and regex exclude each other");
-    job.grammar = model.grammar(text::GrammarLanguage::regex, *request.regex);
-  }
+  job.grammar = grammar(model, request);
   if (!request.adapter.empty()) job.adapter = library.adapter(model, request.adapter);
 
   const std::int64_t wanted = job.max_tokens >= 0 ? job.max_tokens : expected_answer_tokens;
@@ -119,6 +130,12 @@ Answer generate(Library& library, const OpenModel& model, const GenerateRequest&
   PromptCacheKey key;
   if (keeps) {
     check_can_be_written(request.prompt_cache_file);
+    const int unscaled = model.info().unscaled_length;
+    if (unscaled > 0 && prompt_size + std::max(job.max_tokens, 1) > unscaled) {
+      fail(ErrorKind::unsupported,
+           "{}: no prompt cache beyond {} tokens, where this model's rope scaling begins",
+           request.prompt_cache_file.string(), unscaled);
+    }
     key = prompt_cache_key(library, model, job.cache, request.adapter);
     std::error_code none;
     if (fs::exists(request.prompt_cache_file, none)) {

@@ -124,6 +124,15 @@ TEST_F(Generate, AnswersJsonThatSatisfiesASchema) {
   EXPECT_EQ(run(request).text, "true");
 }
 
+TEST_F(Generate, AGrammarThatCannotBeReadIsNamed) {
+  GenerateRequest request = prompt("hello");
+  request.json_schema = Json{{"type", "objec"}};
+  EXPECT_TRUE(std::string_view(error_of([&] { run(request); }).what()).starts_with("json_schema: "));
+  request.json_schema.reset();
+  request.regex = "[0-9";
+  EXPECT_TRUE(std::string_view(error_of([&] { run(request); }).what()).starts_with("regex: "));
+}
+
 TEST_F(Generate, LogprobsAreOfTheTokens) {
   GenerateRequest request = prompt("hello", 3);
   request.logprobs = 2;
@@ -182,7 +191,9 @@ TEST_F(Generate, APromptCacheOfAnotherModelOrSettingIsRefused) {
   EXPECT_NE(setting.message().find("max_kv_size"), std::string::npos) << setting.message();
   request.settings.max_kv_size.reset();
   fs::resize_file(file, fs::file_size(file) - 1);
-  EXPECT_EQ(error_of([&] { run(request); }).kind(), ErrorKind::corrupt);
+  const Error truncated = error_of([&] { run(request); });
+  EXPECT_EQ(truncated.kind(), ErrorKind::corrupt);
+  EXPECT_EQ(truncated.hint(), "name another file, or remove this one");
   write_file_atomic(file, read_file(golden("broken/sound/model.safetensors")));
   EXPECT_EQ(error_of([&] { run(request); }).kind(), ErrorKind::corrupt);
   request.prompt_cache_file = tiny.scratch.path() / "nowhere/cache.safetensors";

@@ -92,6 +92,18 @@ TEST_F(LogitsOf, AreWrittenAsSafetensors) {
   EXPECT_EQ(written.tensors.at("layers").shape, (std::vector<std::int64_t>{1, 3, 32}));
 }
 
+TEST_F(LogitsOf, ADynamicRopeScalingTakesMoreThanTheContextItWasTrainedOn) {
+  const formats::SafetensorsFile expected =
+      formats::open_safetensors(golden("llama/rope_dynamic/golden.safetensors"));
+  const auto model = open_golden("llama/rope_dynamic");
+  const auto tokens = values<std::int32_t>(expected.tensors.at("tokens"));
+  EXPECT_EQ(model->info().unscaled_length, 16);
+  EXPECT_EQ(model->info().context_length, 64);
+  EXPECT_GT(tokens.size(), 16u);
+  const Logits found = compute_logits(tiny.library, *model, tokens);
+  EXPECT_LT(difference(found.logits.values, values<float>(expected.tensors.at("logits"))), 1e-3);
+}
+
 TEST_F(LogitsOf, RefuseWhatCannotBeComputed) {
   const auto model = tiny.library.open("demo");
   const auto kind = [&](const std::vector<std::int32_t>& tokens) {

@@ -45,6 +45,16 @@ void check_key(const fs::path& file, const formats::Metadata& found, const Promp
   }
 }
 
+// A spoilt cache is no spoilt download: it is made anew.
+formats::SafetensorsFile open_saved(const fs::path& file) {
+  try {
+    return formats::open_safetensors(file);
+  } catch (Error& error) {
+    if (error.kind() == ErrorKind::corrupt) error.with_hint("name another file, or remove this one");
+    throw;
+  }
+}
+
 std::vector<std::int32_t> read_tokens(const fs::path& file, const formats::TensorTable& tensors) {
   const formats::Tensor& tensor = tensors.at(tokens_name);
   if (tensor.dtype != Dtype::i32 || tensor.shape.size() != 1) {
@@ -98,7 +108,7 @@ void save_prompt_cache(Library& library, const fs::path& file, const PromptCache
 
 PromptCache load_prompt_cache(Library& library, const OpenModel& model, const fs::path& file,
                               const PromptCacheKey& key, std::span<const std::int32_t> prompt) {
-  const formats::SafetensorsFile saved = formats::open_safetensors(file);
+  const formats::SafetensorsFile saved = open_saved(file);
   check_key(file, saved.metadata, key);
   const std::vector<std::int32_t> tokens = read_tokens(file, saved.tensors);
   // The last token of the prompt is computed in any case: its logits choose the first one of the answer.

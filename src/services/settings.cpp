@@ -92,9 +92,12 @@ Json written(const T& field) {
   return field;
 }
 
+// 0.8, where its double would be 0.800000011920929.
+Json written(const float& field) { return std::strtod(fmt::format("{}", field).c_str(), nullptr); }
+
 Json written(const std::map<std::int32_t, float>& field) {
   Json object = Json::object();
-  for (const auto& [token, bias] : field) object[std::to_string(token)] = bias;
+  for (const auto& [token, bias] : field) object[std::to_string(token)] = written(bias);
   return object;
 }
 

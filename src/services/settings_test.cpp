@@ -27,6 +27,13 @@ TEST(Settings, EveryKeyIsReadAndWritten) {
   EXPECT_EQ(settings_from_json(settings.to_json(), "test").to_json(), settings.to_json());
 }
 
+TEST(Settings, NumbersAreWrittenAsTheyWereGiven) {
+  Settings settings;
+  settings.temperature = 0.8f;
+  settings.logit_bias = {{5, -0.1f}};
+  EXPECT_EQ(settings.to_json().dump(), R"({"temperature":0.8,"logit_bias":{"5":-0.1}})");
+}
+
 TEST(Settings, MistakesNameTheKey) {
   Settings settings;
   const Error unknown = error_of([&] { settings.set("temprature", 1); });

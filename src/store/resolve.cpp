@@ -319,8 +319,11 @@ Place resolve(std::string_view model, const Paths& paths) {
 bool names_a_model(std::string_view word, const Paths& paths) {
   if (word.empty() || word.size() > 4096 || word.find('\0') != std::string_view::npos) return false;
   if (word == "demo" || parse_hub_name(word)) return true;
+  const bool sentence = word.find_first_of(" \t\n") != std::string_view::npos;
+  if (!sentence && (word.starts_with("./") || word.starts_with("../"))) return true;
   std::error_code none;
   const fs::path path = word;
+  if (word.find('/') != std::string_view::npos && fs::is_regular_file(path, none)) return true;
   if (fs::is_directory(path, none)) {
     // A bare word may be the first of a question and a folder here by chance.
     if (word.find('/') != std::string_view::npos || fs::exists(path / "config.json", none)) return true;

@@ -29,8 +29,8 @@ struct Place {
 // convert command).
 Place resolve(std::string_view model, const Paths& paths);
 
-// Whether the first word of `pome run` names a model: `demo`, an alias, an existing folder or file with a
-// model's ending, or the shape org/name (no blank, exactly one slash).
+// Whether the first word of `pome run` names a model: `demo`, an alias, an existing folder, a file with a
+// model's ending, or the shape of a name (org/name) or of a path (./name, or a file that is there).
 bool names_a_model(std::string_view word, const Paths& paths);
 
 // Every model that resolve() would find by a name: `demo`, aliases, complete main snapshots of the cache.

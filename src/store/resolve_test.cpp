@@ -175,10 +175,12 @@ TEST(Resolve, KnowsWhichFirstWordIsAModel) {
   Aliases(store.paths).set({"poet", "org/tiny", Json::object()});
   for (const std::string& word :
        {std::string("demo"), std::string("poet"), std::string("org/name"), std::string("org/name@v1"),
-        std::string("model.gguf"), (store.scratch.path() / "model").string()}) {
+        std::string("model.gguf"), std::string("./missing"), std::string("../missing"),
+        (store.scratch.path() / "model").string(), (store.scratch.path() / "model/config.json").string()}) {
     EXPECT_TRUE(names_a_model(word, store.paths)) << word;
   }
-  for (const char* word : {"", "how do I convert?", "hello", "a/b/c", "What is 1/2", "and/or?", ".gguf"}) {
+  for (const char* word : {"", "how do I convert?", "hello", "a/b/c", "What is 1/2", "and/or?", ".gguf",
+                           "./configure fails, why?"}) {
     EXPECT_FALSE(names_a_model(word, store.paths)) << word;
   }
 }

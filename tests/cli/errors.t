@@ -129,7 +129,7 @@ Every kind of error has its exit code, and says what would help. (130, interrupt
 
   $ yes hello | head -100 | pome run broken/sound
   error: prompt has 599 tokens, the context of sound has 64
-    hint: shorten the prompt, or raise the context length
+    hint: shorten the prompt
   [exit 6: resource]
   $ pome bench broken/sound -p 8 -g 8 --depth 2000000000
   error: broken/sound: needs … GiB (weights 12.7 KiB + cache … GiB at 2000000016 tokens), … available; nothing was loaded

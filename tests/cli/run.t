@@ -30,7 +30,7 @@ A template in place of the model's own, and answers that must match a pattern.
   $ pome run $model hello --regex '(ab){3}c'
   abababc
   $ pome run $model hello --regex '(' --threads 2
-  error: at 1(8): invalid regex "(" (in regex): regex parse error: ( ^ error: unclosed group 1 | start: /(/ ^
+  error: regex: at 1(8): invalid regex "(" (in regex): regex parse error: ( ^ error: unclosed group 1 | start: /(/ ^
   [exit 5: unsupported]
   $ pome run $model hello --threads 0
   error: threads is 0, expected 1 to 1024
