@@ -1,0 +1,460 @@
+// AVX-512 with VNNI: 32 products of 16 bits per instruction.
+//
+// gemv walks one row of W at a time, 64 bytes per step with a prefetch 4 KiB ahead (several rows at once
+// halve the bandwidth). gemm unpacks a panel of 32 rows by one block of K into pairs of 16-bit codes, 64 KiB
+// that stay in the second-level cache, and runs tiles of up to 8 rows of x over it: 16 accumulators.
+#include <immintrin.h>
+
+#include "kernels/qmm/layout.h"
+#include "kernels/qmm/levels.h"
+
+namespace pome::kernels::qmm::avx512vnni {
+namespace {
+
+constexpr int panel_rows = 32;
+constexpr int largest_tile = 8;
+constexpr int prefetch_bytes = 4096;
+
+using Dword = std::int32_t __attribute__((may_alias));
+
+// An instruction and not the intrinsic: GCC 12 wraps that in two register moves, and clang's machine combiner
+// takes some apart into a multiplication and an addition.
+inline __m512i add_products(__m512i sums, __m512i a, __m512i b) {
+  asm("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
+  return sums;
+}
+
+// 16-bit lane i: code i of the 32 that fill 4·Bits bytes at p. Reads those bytes only.
+template <int Bits>
+inline __m512i natural_codes(const std::uint8_t* p) {
+  // Each 128-bit lane takes the words that hold its 8 codes, each word then the two bytes around its code.
+  alignas(64) static constexpr auto tables = [] {
+    struct {
+      std::int16_t words[32];
+      std::int8_t bytes[64];
+      std::int16_t shifts[32];
+    } t{};
+    for (int lane = 0; lane < 4; ++lane) {
+      for (int i = 0; i < 8; ++i) {
+        t.words[lane * 8 + i] = static_cast<std::int16_t>((lane * Bits / 2 + i) % 32);
+        const int byte = lane * Bits % 2 + i * Bits / 8;
+        t.bytes[lane * 16 + 2 * i] = static_cast<std::int8_t>(byte);
+        t.bytes[lane * 16 + 2 * i + 1] = static_cast<std::int8_t>(byte + 1);
+        t.shifts[lane * 8 + i] = static_cast<std::int16_t>(i * Bits % 8);
+      }
+    }
+    return t;
+  }();
+  const __m512i bytes = _mm512_castsi256_si512(_mm256_maskz_loadu_epi8((1u << 4 * Bits) - 1, p));
+  const __m512i lanes = _mm512_permutexvar_epi16(_mm512_loadu_si512(tables.words), bytes);
+  const __m512i words = _mm512_shuffle_epi8(lanes, _mm512_loadu_si512(tables.bytes));
+  return _mm512_and_si512(_mm512_srlv_epi16(words, _mm512_loadu_si512(tables.shifts)),
+                          _mm512_set1_epi16((1 << Bits) - 1));
+}
+
+// The first `bytes` bytes at p, zeros behind them.
+inline __m512i load_bytes(const std::uint8_t* p, std::int64_t bytes) {
+  if (bytes >= 64) return _mm512_loadu_si512(p);
+  return _mm512_maskz_loadu_epi8(bytes <= 0 ? 0 : ~0ull >> (64 - bytes), p);
+}
+
+// Per 128-bit lane: the sums of a's, b's, c's and d's four dwords.
+inline __m512i sum_lanes(__m512i a, __m512i b, __m512i c, __m512i d) {
+  const __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+  const __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+  return _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+}
+
+// Lanes 0 + 1 and 2 + 3 of a, then of b.
+inline __m512i sum_lane_pairs(__m512i a, __m512i b) {
+  return _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
+}
+
+// Dword u: the sum of unit u. Unit u's `Dwords` partial sums stand in t[u·Dwords/16], one unit behind the
+// other.
+template <int Dwords>
+inline __m512i sum_units(const __m512i* t) {
+  if constexpr (Dwords == 2) {
+    const __m512 a = _mm512_castsi512_ps(t[0]), b = _mm512_castsi512_ps(t[1]);
+    const __m512i sums = _mm512_add_epi32(_mm512_castps_si512(_mm512_shuffle_ps(a, b, 0x88)),
+                                          _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0xdd)));
+    return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15),
+                                    sums);
+  } else {
+    const __m512i a = sum_lanes(t[0], t[1], t[2], t[3]);
+    if constexpr (Dwords == 4) {
+      return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15),
+                                      a);
+    } else {
+      const __m512i ab = sum_lane_pairs(a, sum_lanes(t[4], t[5], t[6], t[7]));
+      if constexpr (Dwords == 8) {
+        return _mm512_permutexvar_epi32(
+            _mm512_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15), ab);
+      } else {
+        return sum_lane_pairs(
+            ab, sum_lane_pairs(sum_lanes(t[8], t[9], t[10], t[11]), sum_lanes(t[12], t[13], t[14], t[15])));
+      }
+    }
+  }
+}
+
+inline float sum_by_halves(__m512 v) {
+  const __m256 v8 = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+  const __m128 v4 = _mm_add_ps(_mm256_castps256_ps128(v8), _mm256_extractf128_ps(v8, 1));
+  const __m128 v2 = _mm_add_ps(v4, _mm_movehl_ps(v4, v4));
+  return _mm_cvtss_f32(_mm_add_ss(v2, _mm_shuffle_ps(v2, v2, 1)));
+}
+
+// Lane u: the scale or bias of unit u, for the first `units` of 16; `group` counts elements from `values`.
+inline __m512 load_scales(const void* values, ScaleType type, std::int64_t group, int units,
+                          bool two_per_group) {
+  const int count = two_per_group ? units / 2 : units;
+  const auto mask = static_cast<__mmask16>((1u << count) - 1);
+  __m512 scales;
+  if (type == ScaleType::f32) {
+    scales = _mm512_maskz_loadu_ps(mask, static_cast<const std::uint8_t*>(values) + 4 * group);
+  } else {
+    const __m256i halves =
+        _mm256_maskz_loadu_epi16(mask, static_cast<const std::uint8_t*>(values) + 2 * group);
+    scales = type == ScaleType::f16
+                 ? _mm512_cvtph_ps(halves)
+                 : _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+  }
+  if (!two_per_group) return scales;
+  return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7), scales);
+}
+
+// The integer sums of a block's units; `bytes` of its codes are there.
+template <int Bits, int Unit, bool Full>
+inline __m512i block_sums(const std::uint8_t* w, const std::int16_t* x, std::int64_t bytes) {
+  constexpr int interleave = interleave_of(Bits);
+  constexpr UnitLayout layout = unit_layout(interleave, Unit);
+  if constexpr (interleave > 1) {
+    const __m512i mask = _mm512_set1_epi16((1 << Bits) - 1);
+    __m512i t[layout.dwords];  // a block fills as many chunks as a unit fills dwords
+#pragma clang loop unroll(full)
+    for (int c = 0; c < layout.dwords; ++c) {
+      _mm_prefetch(reinterpret_cast<const char*>(w + c * 64 + prefetch_bytes), _MM_HINT_T0);
+      const __m512i v = Full ? _mm512_loadu_si512(w + c * 64) : load_bytes(w + c * 64, bytes - c * 64);
+      const std::int16_t* xc = x + c * 32 * interleave;
+      t[c] = _mm512_setzero_si512();
+#pragma clang loop unroll(full)
+      for (int j = 0; j < interleave; ++j) {
+        __m512i codes = _mm512_srli_epi16(v, static_cast<unsigned>(j * Bits));
+        if (j + 1 < interleave) codes = _mm512_and_si512(codes, mask);
+        t[c] = add_products(t[c], codes, _mm512_loadu_si512(xc + j * 32));
+      }
+    }
+    return sum_units<layout.dwords>(t);
+  } else {
+    constexpr int vectors = Unit / 32;
+    __m512i t[units_per_block];
+#pragma clang loop unroll(full)
+    for (int u = 0; u < units_per_block; ++u) {
+      t[u] = _mm512_setzero_si512();
+#pragma clang loop unroll(full)
+      for (int h = 0; h < vectors; ++h) {
+        const int at = (u * vectors + h) * 4 * Bits;
+        if (at % 64 < 4 * Bits)
+          _mm_prefetch(reinterpret_cast<const char*>(w + at + prefetch_bytes), _MM_HINT_T0);
+        if (Full || at < bytes) {
+          t[u] = add_products(t[u], natural_codes<Bits>(w + at), _mm512_loadu_si512(x + u * Unit + h * 32));
+        }
+      }
+    }
+    return sum_units<16>(t);
+  }
+}
+
+template <int Bits, int Unit>
+void gemv_of(const QuantizedMatrix& w, const Activations& x, int row, float* y, int begin, int end) {
+  constexpr int block = units_per_block * Unit;
+  const std::int64_t row_bytes = static_cast<std::int64_t>(w.columns) / 8 * Bits;
+  const std::int64_t groups = w.columns / w.group;
+  const bool two_per_group = w.group > Unit;
+  const std::int16_t* q = x.q + row * x.stride;
+  const float* d = x.scale + static_cast<std::int64_t>(row) * x.units;
+  const float* sum = x.sum + static_cast<std::int64_t>(row) * x.units;
+  const int valid_units = w.columns / Unit;
+  for (int n = begin; n < end; ++n) {
+    const std::uint8_t* codes = w.codes + n * row_bytes;
+    float total = 0;
+    for (int u = 0; u < valid_units; u += units_per_block) {
+      const int units = valid_units - u < units_per_block ? valid_units - u : units_per_block;
+      const std::uint8_t* wb = codes + u / units_per_block * (block / 8 * Bits);
+      const std::int16_t* xb = q + static_cast<std::int64_t>(u) * Unit;
+      const __m512i sums = units == units_per_block
+                               ? block_sums<Bits, Unit, true>(wb, xb, 0)
+                               : block_sums<Bits, Unit, false>(wb, xb, units * Unit / 8 * Bits);
+      const std::int64_t group = n * groups + (two_per_group ? u / 2 : u);
+      const __m512 scale = _mm512_mul_ps(load_scales(w.scales, w.scale_type, group, units, two_per_group),
+                                         _mm512_loadu_ps(d + u));
+      const __m512 bias = load_scales(w.biases, w.scale_type, group, units, two_per_group);
+      total += sum_by_halves(
+          _mm512_fmadd_ps(bias, _mm512_loadu_ps(sum + u), _mm512_mul_ps(_mm512_cvtepi32_ps(sums), scale)));
+    }
+    y[n] = total;
+  }
+}
+
+// r[i] lane j ↔ r[j] lane i.
+inline void transpose(__m512i* r) {
+  __m512i t[16];
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
+    t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4) {
+    for (int h = 0; h < 2; ++h) {
+      r[i + 2 * h] = _mm512_unpacklo_epi64(t[i + h], t[i + h + 2]);
+      r[i + 2 * h + 1] = _mm512_unpackhi_epi64(t[i + h], t[i + h + 2]);
+    }
+  }
+  // r[4a + c] holds, in 128-bit lane l, rows 4a … 4a + 3 of column 4l + c.
+  for (int c = 0; c < 4; ++c) {
+    const __m512i even01 = _mm512_shuffle_i32x4(r[c], r[4 + c], 0x88);
+    const __m512i odd01 = _mm512_shuffle_i32x4(r[c], r[4 + c], 0xdd);
+    const __m512i even23 = _mm512_shuffle_i32x4(r[8 + c], r[12 + c], 0x88);
+    const __m512i odd23 = _mm512_shuffle_i32x4(r[8 + c], r[12 + c], 0xdd);
+    t[c] = _mm512_shuffle_i32x4(even01, even23, 0x88);
+    t[8 + c] = _mm512_shuffle_i32x4(even01, even23, 0xdd);
+    t[4 + c] = _mm512_shuffle_i32x4(odd01, odd23, 0x88);
+    t[12 + c] = _mm512_shuffle_i32x4(odd01, odd23, 0xdd);
+  }
+  for (int i = 0; i < 16; ++i) r[i] = t[i];
+}
+
+// 32 rows of W by one block of K: pairs[unit][pair][row] (two 16-bit codes each), scales and biases
+// [unit][row].
+struct Panel {
+  alignas(64) Dword pairs[units_per_block * 32 * panel_rows];
+  alignas(64) float scales[units_per_block * panel_rows];
+  alignas(64) float biases[units_per_block * panel_rows];
+};
+
+template <int Bits, int Unit>
+inline void fill_pairs(Dword* out, const std::uint8_t* const* rows, int units) {
+  constexpr int interleave = interleave_of(Bits);
+  constexpr UnitLayout layout = unit_layout(interleave, Unit);
+  __m512i r[16];
+  if constexpr (interleave > 1) {
+    constexpr int units_per_chunk = layout.units_per_chunk;
+    const std::int64_t bytes = static_cast<std::int64_t>(units) * Unit / 8 * Bits;
+    const __m512i mask = _mm512_set1_epi32(((1 << Bits) - 1) * 0x00010001);
+    for (int c = 0; c * units_per_chunk < units; ++c) {
+      for (int i = 0; i < 16; ++i) r[i] = load_bytes(rows[i] + c * 64, bytes - c * 64);
+      transpose(r);
+      for (int d = 0; d < 16; ++d) {
+        const int unit = c * units_per_chunk + d / layout.dwords;
+        Dword* to = out + (unit * (Unit / 2) + d % layout.dwords) * panel_rows;
+        for (int j = 0; j < interleave; ++j) {
+          _mm512_store_si512(
+              to + j * layout.dwords * panel_rows,
+              _mm512_and_si512(_mm512_srli_epi32(r[d], static_cast<unsigned>(j * Bits)), mask));
+        }
+      }
+    }
+  } else {
+    for (int h = 0; h < units * Unit / 32; ++h) {
+      for (int i = 0; i < 16; ++i) r[i] = natural_codes<Bits>(rows[i] + h * 4 * Bits);
+      transpose(r);
+      for (int d = 0; d < 16; ++d) _mm512_store_si512(out + (h * 16 + d) * panel_rows, r[d]);
+    }
+  }
+}
+
+template <int Bits, int Unit>
+void fill_panel(Panel& panel, const QuantizedMatrix& w, int first_row, int first_unit, int units) {
+  const std::int64_t row_bytes = static_cast<std::int64_t>(w.columns) / 8 * Bits;
+  const std::int64_t groups = w.columns / w.group;
+  const bool two_per_group = w.group > Unit;
+  const int first_group = two_per_group ? first_unit / 2 : first_unit;
+  for (int half = 0; half < panel_rows; half += 16) {
+    const std::uint8_t* rows[16];
+    __m512i scales[16], biases[16];
+    for (int i = 0; i < 16; ++i) {
+      const int n = first_row + half + i < w.rows ? first_row + half + i : w.rows - 1;
+      rows[i] = w.codes + n * row_bytes + static_cast<std::int64_t>(first_unit) * Unit / 8 * Bits;
+      const std::int64_t group = n * groups + first_group;
+      scales[i] = _mm512_castps_si512(load_scales(w.scales, w.scale_type, group, units, two_per_group));
+      biases[i] = _mm512_castps_si512(load_scales(w.biases, w.scale_type, group, units, two_per_group));
+    }
+    transpose(scales);
+    transpose(biases);
+    for (int u = 0; u < units_per_block; ++u) {
+      _mm512_store_si512(panel.scales + u * panel_rows + half, scales[u]);
+      _mm512_store_si512(panel.biases + u * panel_rows + half, biases[u]);
+    }
+    fill_pairs<Bits, Unit>(panel.pairs + half, rows, units);
+  }
+}
+
+struct Tile {
+  const Dword* x;       // row 0's pairs of this block
+  std::int64_t stride;  // dwords from row to row
+  const float* d;       // row 0's scales of this block
+  const float* sum;
+  int units_stride;
+  float* y;
+  std::int64_t y_stride;
+  __mmask16 columns[2];
+};
+
+// y += the block's sums for Rows rows of x and the panel's 32 columns. The units come in counter_order and
+// are added like a binary counter: `pending[l]` is the sum of 2^l of them that waits for its neighbour.
+template <int Rows>
+void multiply_tile(const Panel& panel, const UnitLayout& layout, int units, const Tile& tile) {
+  alignas(64) float pending[4][2 * Rows][16];
+  const int unit_pairs = layout.runs * layout.dwords;
+  __m512 v[2 * Rows];
+  for (int i = 0; i < units_per_block; ++i) {
+    const int unit = counter_order[i];
+    __m512i sums[2 * Rows];
+    for (__m512i& sum : sums) sum = _mm512_setzero_si512();
+    if (unit < units) {
+      const Dword* pairs = panel.pairs + unit * unit_pairs * panel_rows;
+      const Dword* run = tile.x + layout.first(unit);
+      for (int j = 0; j < layout.runs; ++j, run += layout.run_stride) {
+        for (int p = 0; p < layout.dwords; ++p, pairs += panel_rows) {
+          const __m512i w0 = _mm512_load_si512(pairs), w1 = _mm512_load_si512(pairs + 16);
+#pragma clang loop unroll(full)
+          for (int m = 0; m < Rows; ++m) {
+            const __m512i x = _mm512_set1_epi32(run[m * tile.stride + p]);
+            sums[2 * m] = add_products(sums[2 * m], w0, x);
+            sums[2 * m + 1] = add_products(sums[2 * m + 1], w1, x);
+          }
+        }
+      }
+    }
+#pragma clang loop unroll(full)
+    for (int m = 0; m < Rows; ++m) {
+      const __m512 d = _mm512_set1_ps(tile.d[m * tile.units_stride + unit]);
+      const __m512 sum = _mm512_set1_ps(tile.sum[m * tile.units_stride + unit]);
+#pragma clang loop unroll(full)
+      for (int h = 0; h < 2; ++h) {
+        const __m512 scale = _mm512_mul_ps(_mm512_load_ps(panel.scales + unit * panel_rows + 16 * h), d);
+        v[2 * m + h] = _mm512_fmadd_ps(_mm512_load_ps(panel.biases + unit * panel_rows + 16 * h), sum,
+                                       _mm512_mul_ps(_mm512_cvtepi32_ps(sums[2 * m + h]), scale));
+      }
+    }
+    int level = 0;
+    for (; i >> level & 1; ++level) {
+#pragma clang loop unroll(full)
+      for (int c = 0; c < 2 * Rows; ++c) v[c] = _mm512_add_ps(_mm512_load_ps(pending[level][c]), v[c]);
+    }
+    if (level < 4) {
+#pragma clang loop unroll(full)
+      for (int c = 0; c < 2 * Rows; ++c) _mm512_store_ps(pending[level][c], v[c]);
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int c = 0; c < 2 * Rows; ++c) {
+    float* y = tile.y + c / 2 * tile.y_stride + c % 2 * 16;
+    const __mmask16 columns = tile.columns[c % 2];
+    _mm512_mask_storeu_ps(y, columns, _mm512_add_ps(_mm512_maskz_loadu_ps(columns, y), v[c]));
+  }
+}
+
+template <int Bits, int Unit>
+void gemm_of(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
+             int end) {
+  constexpr UnitLayout layout = unit_layout(interleave_of(Bits), Unit);
+  Panel panel;
+  const int valid_units = w.columns / Unit;
+  for (int n = begin; n < end; n += panel_rows) {
+    const int columns = end - n < panel_rows ? end - n : panel_rows;
+    const unsigned mask = columns == panel_rows ? ~0u : (1u << columns) - 1;
+    for (int m = 0; m < x.rows; ++m) {
+      for (int c = 0; c < columns; ++c) y[m * y_stride + n + c] = 0;
+    }
+    for (int u = 0; u < valid_units; u += units_per_block) {
+      const int units = valid_units - u < units_per_block ? valid_units - u : units_per_block;
+      fill_panel<Bits, Unit>(panel, w, n, u, units);
+      for (int m = 0; m < x.rows;) {
+        const std::int64_t scales = static_cast<std::int64_t>(m) * x.units + u;
+        const Tile tile = {
+            reinterpret_cast<const Dword*>(x.q + m * x.stride + static_cast<std::int64_t>(u) * Unit),
+            x.stride / 2,
+            x.scale + scales,
+            x.sum + scales,
+            x.units,
+            y + m * y_stride + n,
+            y_stride,
+            {static_cast<__mmask16>(mask), static_cast<__mmask16>(mask >> 16)}};
+        const int rows = x.rows - m;
+        if (rows >= largest_tile) {
+          multiply_tile<largest_tile>(panel, layout, units, tile);
+          m += largest_tile;
+        } else if (rows >= 4) {
+          multiply_tile<4>(panel, layout, units, tile);
+          m += 4;
+        } else if (rows >= 2) {
+          multiply_tile<2>(panel, layout, units, tile);
+          m += 2;
+        } else {
+          multiply_tile<1>(panel, layout, units, tile);
+          m += 1;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void quantize(const float* x, const Activations& to, int row) {
+  const auto [unit, interleave, levels] = to.format;
+  const int run = 32 / interleave;  // neighbours in q that one vector of 32 elements yields per code position
+  alignas(64) std::int16_t order[32];
+  for (int i = 0; i < 32; ++i) order[i] = static_cast<std::int16_t>(i % run * interleave + i / run);
+  const __m512i deal = _mm512_load_si512(order);
+  const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+  std::int16_t* q = to.q + row * to.stride;
+  float* scales = to.scale + static_cast<std::int64_t>(row) * to.units;
+  float* sums = to.sum + static_cast<std::int64_t>(row) * to.units;
+  for (int u = 0; u < to.units; ++u) {
+    const std::int64_t first = static_cast<std::int64_t>(u) * unit;
+    const bool there = first < to.columns;
+    __m512i largest_bits = _mm512_setzero_si512();
+    for (int i = 0; there && i < unit; i += 16) {
+      largest_bits = _mm512_max_epu32(
+          largest_bits, _mm512_and_si512(_mm512_castps_si512(_mm512_loadu_ps(x + first + i)), magnitude));
+    }
+    const unsigned bits = _mm512_reduce_max_epu32(largest_bits);
+    const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int>(bits))));
+    const bool finite = bits < 0x7f800000;
+    const bool counts = finite && largest >= smallest_magnitude;
+    const float d = counts ? largest / static_cast<float>(levels) : finite ? 0.0f : __builtin_nanf("");
+    const __m512 reciprocal = _mm512_set1_ps(counts ? static_cast<float>(levels) / largest : 0.0f);
+    __m512i total = _mm512_setzero_si512();
+    for (int i = 0; i < unit; i += 32) {
+      __m512i values = _mm512_setzero_si512();
+      if (counts) {
+        const __m512i a = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + first + i), reciprocal));
+        const __m512i b = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + first + i + 16), reciprocal));
+        total = _mm512_add_epi32(total, _mm512_add_epi32(a, b));
+        values =
+            _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi32_epi16(a)), _mm512_cvtepi32_epi16(b), 1);
+      }
+      alignas(64) std::int16_t dealt[32];
+      _mm512_store_si512(dealt, _mm512_permutexvar_epi16(deal, values));
+      for (int j = 0; j < interleave; ++j) {
+        __builtin_memcpy(q + stored_at(interleave, first + i + j), dealt + j * run,
+                         static_cast<unsigned>(run) * sizeof(std::int16_t));
+      }
+    }
+    scales[u] = d;
+    sums[u] = d * static_cast<float>(_mm512_reduce_add_epi32(total));
+  }
+}
+
+void gemv(const QuantizedMatrix& w, const Activations& x, int row, float* y, int begin, int end) {
+  POME_QMM_DISPATCH(gemv_of, w, x, row, y, begin, end)
+}
+
+void gemm(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
+          int end) {
+  POME_QMM_DISPATCH(gemm_of, w, x, y, y_stride, begin, end)
+}
+
+}  // namespace pome::kernels::qmm::avx512vnni

@@ -1,0 +1,85 @@
+// What the instruction-set files of qmm share: orders of codes and of additions. Constants and functions with
+// internal linkage only, since those files are compiled for different processors.
+//
+// Codes of 2, 4 and 8 bits are picked out of 16-bit lanes by shift and mask: 32 lanes (64 bytes, a "chunk")
+// hold 32·s codes, s = 16/bits, and shift j yields the codes j, s + j, 2s + j … Quantized activations are
+// stored in that order, [chunk][j][lane], so that nothing is shuffled in the inner loop. Two neighbouring
+// lanes make a dword, the pair of products that one instruction adds; a unit fills `dwords` dwords of every
+// j. Codes of 3, 5 and 6 bits are unpacked into natural order: s = 1.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/qmm/qmm.h"
+
+namespace pome::kernels::qmm {
+
+inline constexpr int units_per_block = 16;
+
+// The order in which a binary counter has to see the units of a block to add them by halves.
+inline constexpr int counter_order[units_per_block] = {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15};
+
+static constexpr int interleave_of(int bits) { return 16 % bits == 0 ? 16 / bits : 1; }
+
+// Of every run of a unit's pairs, as stored in a row of activations.
+struct UnitLayout {
+  int runs;             // s
+  int dwords;           // length of a run
+  int run_stride;       // dwords from run to run
+  int units_per_chunk;  // 1 for natural order
+  int chunk_dwords;     // s·16, or a whole unit for natural order
+
+  constexpr int first(int unit) const {  // dword of a unit's first run, counted from its block's first
+    return unit / units_per_chunk * chunk_dwords + unit % units_per_chunk * dwords;
+  }
+};
+
+static constexpr UnitLayout unit_layout(int interleave, int unit) {
+  if (interleave == 1) return {1, unit / 2, 0, 1, unit / 2};
+  const int dwords = unit / (2 * interleave);
+  return {interleave, dwords, 16, 16 / dwords, 16 * interleave};
+}
+
+// Where element k of a row stands in q.
+static constexpr std::int64_t stored_at(int interleave, std::int64_t k) {
+  if (interleave == 1) return k;
+  const std::int64_t chunk = 32 * interleave;
+  const std::int64_t in_chunk = k % chunk;
+  return k - in_chunk + in_chunk % interleave * 32 + in_chunk / interleave;
+}
+
+// Below this largest magnitude a unit counts as zeros, since its reciprocal would overflow.
+inline constexpr float smallest_magnitude = 0x1p-100f;
+
+}  // namespace pome::kernels::qmm
+
+// Calls `function` with the bits of `w` and the unit of `x` as template arguments.
+#define POME_QMM_DISPATCH(function, ...)   \
+  switch (w.bits * 1000 + x.format.unit) { \
+    case 2032:                             \
+      return function<2, 32>(__VA_ARGS__); \
+    case 2064:                             \
+      return function<2, 64>(__VA_ARGS__); \
+    case 3032:                             \
+      return function<3, 32>(__VA_ARGS__); \
+    case 3064:                             \
+      return function<3, 64>(__VA_ARGS__); \
+    case 4032:                             \
+      return function<4, 32>(__VA_ARGS__); \
+    case 4064:                             \
+      return function<4, 64>(__VA_ARGS__); \
+    case 5032:                             \
+      return function<5, 32>(__VA_ARGS__); \
+    case 5064:                             \
+      return function<5, 64>(__VA_ARGS__); \
+    case 6032:                             \
+      return function<6, 32>(__VA_ARGS__); \
+    case 6064:                             \
+      return function<6, 64>(__VA_ARGS__); \
+    case 8032:                             \
+      return function<8, 32>(__VA_ARGS__); \
+    case 8064:                             \
+      return function<8, 64>(__VA_ARGS__); \
+    default:                               \
+      return;                              \
+  }
