@@ -2,8 +2,7 @@
 //
 // The shape is avx512vnni.cpp's at half the width: gemv walks one row of W at a time, gemm unpacks a panel of
 // 16 rows by one block of K and runs tiles of 4 rows of x over it (8 of the 16 registers accumulate).
-#include <immintrin.h>
-
+#include "kernels/avx2.h"
 #include "kernels/qmm/layout.h"
 #include "kernels/qmm/levels.h"
 
@@ -16,35 +15,8 @@ constexpr int prefetch_bytes = 4096;
 
 using Dword = std::int32_t __attribute__((may_alias));
 
-inline __m256i load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
-
 inline __m256i add_products(__m256i sums, __m256i a, __m256i b) {
   return _mm256_add_epi32(sums, _mm256_madd_epi16(a, b));
-}
-
-// 16-bit lane i: code i of the 16 that fill 2·Bits bytes at p. Reads 16 bytes at p and at p + Bits.
-template <int Bits>
-inline __m256i natural_codes(const std::uint8_t* p) {
-  // Each lane takes the two bytes around its code; a multiplication by a power of two stands in for the
-  // variable shift of 16-bit lanes that AVX2 lacks.
-  alignas(32) static constexpr auto tables = [] {
-    struct {
-      std::int8_t bytes[32];
-      std::int16_t factors[16];
-    } t{};
-    for (int i = 0; i < 16; ++i) {
-      const int bit = i % 8 * Bits;
-      t.bytes[2 * i] = static_cast<std::int8_t>(bit / 8);
-      t.bytes[2 * i + 1] = static_cast<std::int8_t>(bit / 8 + 1);
-      t.factors[i] = static_cast<std::int16_t>(1 << (16 - Bits - bit % 8));
-    }
-    return t;
-  }();
-  const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + Bits));
-  const __m256i bytes = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
-  const __m256i words = _mm256_shuffle_epi8(bytes, load(tables.bytes));
-  return _mm256_srli_epi16(_mm256_mullo_epi16(words, load(tables.factors)), 16 - Bits);
 }
 
 // The four sums of a's, b's, c's and d's dwords, for the lower 128 bits and for the upper.
@@ -69,44 +41,12 @@ inline __m256i sum_units(const __m256i* t) {
   }
 }
 
-inline float sum_by_halves(__m256 v0, __m256 v1) {
-  const __m256 v8 = _mm256_add_ps(v0, v1);
-  const __m128 v4 = _mm_add_ps(_mm256_castps256_ps128(v8), _mm256_extractf128_ps(v8, 1));
-  const __m128 v2 = _mm_add_ps(v4, _mm_movehl_ps(v4, v4));
-  return _mm_cvtss_f32(_mm_add_ss(v2, _mm_shuffle_ps(v2, v2, 1)));
-}
-
-inline float element(const void* values, ScaleType type, std::int64_t i) {
-  const auto* bytes = static_cast<const std::uint8_t*>(values);
-  if (type == ScaleType::f32) {
-    float value;
-    __builtin_memcpy(&value, bytes + 4 * i, 4);
-    return value;
-  }
-  std::uint16_t half;
-  __builtin_memcpy(&half, bytes + 2 * i, 2);
-  if (type == ScaleType::f16) return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(half)));
-  return _mm_cvtss_f32(
-      _mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int>(static_cast<unsigned>(half) << 16))));
-}
-
 // out[u]: the scale or bias of unit u of a block, zero from `units` on.
-inline void load_scales(float* out, const void* values, ScaleType type, std::int64_t group, int units,
+inline void load_scales(float* out, const void* values, Element type, std::int64_t group, int units,
                         bool two_per_group) {
   if (units == units_per_block && !two_per_group) {
-    const auto* bytes = static_cast<const std::uint8_t*>(values);
-    for (int u = 0; u < units_per_block; u += 8) {
-      __m256 scales;
-      if (type == ScaleType::f32) {
-        scales = _mm256_castsi256_ps(load(bytes + 4 * (group + u)));
-      } else {
-        const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + 2 * (group + u)));
-        scales = type == ScaleType::f16
-                     ? _mm256_cvtph_ps(halves)
-                     : _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
-      }
-      _mm256_store_ps(out + u, scales);
-    }
+    for (int u = 0; u < units_per_block; u += 8)
+      _mm256_store_ps(out + u, load_floats(values, type, group + u));
     return;
   }
   for (int u = 0; u < units_per_block; ++u) {

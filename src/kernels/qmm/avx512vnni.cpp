@@ -3,8 +3,7 @@
 // gemv walks one row of W at a time, 64 bytes per step with a prefetch 4 KiB ahead (several rows at once
 // halve the bandwidth). gemm unpacks a panel of 32 rows by one block of K into pairs of 16-bit codes, 64 KiB
 // that stay in the second-level cache, and runs tiles of up to 8 rows of x over it: 16 accumulators.
-#include <immintrin.h>
-
+#include "kernels/avx512.h"
 #include "kernels/qmm/layout.h"
 #include "kernels/qmm/levels.h"
 
@@ -22,34 +21,6 @@ using Dword = std::int32_t __attribute__((may_alias));
 inline __m512i add_products(__m512i sums, __m512i a, __m512i b) {
   asm("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
   return sums;
-}
-
-// 16-bit lane i: code i of the 32 that fill 4·Bits bytes at p. Reads those bytes only.
-template <int Bits>
-inline __m512i natural_codes(const std::uint8_t* p) {
-  // Each 128-bit lane takes the words that hold its 8 codes, each word then the two bytes around its code.
-  alignas(64) static constexpr auto tables = [] {
-    struct {
-      std::int16_t words[32];
-      std::int8_t bytes[64];
-      std::int16_t shifts[32];
-    } t{};
-    for (int lane = 0; lane < 4; ++lane) {
-      for (int i = 0; i < 8; ++i) {
-        t.words[lane * 8 + i] = static_cast<std::int16_t>((lane * Bits / 2 + i) % 32);
-        const int byte = lane * Bits % 2 + i * Bits / 8;
-        t.bytes[lane * 16 + 2 * i] = static_cast<std::int8_t>(byte);
-        t.bytes[lane * 16 + 2 * i + 1] = static_cast<std::int8_t>(byte + 1);
-        t.shifts[lane * 8 + i] = static_cast<std::int16_t>(i * Bits % 8);
-      }
-    }
-    return t;
-  }();
-  const __m512i bytes = _mm512_castsi256_si512(_mm256_maskz_loadu_epi8((1u << 4 * Bits) - 1, p));
-  const __m512i lanes = _mm512_permutexvar_epi16(_mm512_loadu_si512(tables.words), bytes);
-  const __m512i words = _mm512_shuffle_epi8(lanes, _mm512_loadu_si512(tables.bytes));
-  return _mm512_and_si512(_mm512_srlv_epi16(words, _mm512_loadu_si512(tables.shifts)),
-                          _mm512_set1_epi16((1 << Bits) - 1));
 }
 
 // The first `bytes` bytes at p, zeros behind them.
@@ -98,28 +69,12 @@ inline __m512i sum_units(const __m512i* t) {
   }
 }
 
-inline float sum_by_halves(__m512 v) {
-  const __m256 v8 = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
-  const __m128 v4 = _mm_add_ps(_mm256_castps256_ps128(v8), _mm256_extractf128_ps(v8, 1));
-  const __m128 v2 = _mm_add_ps(v4, _mm_movehl_ps(v4, v4));
-  return _mm_cvtss_f32(_mm_add_ss(v2, _mm_shuffle_ps(v2, v2, 1)));
-}
-
 // Lane u: the scale or bias of unit u, for the first `units` of 16; `group` counts elements from `values`.
-inline __m512 load_scales(const void* values, ScaleType type, std::int64_t group, int units,
+inline __m512 load_scales(const void* values, Element type, std::int64_t group, int units,
                           bool two_per_group) {
   const int count = two_per_group ? units / 2 : units;
   const auto mask = static_cast<__mmask16>((1u << count) - 1);
-  __m512 scales;
-  if (type == ScaleType::f32) {
-    scales = _mm512_maskz_loadu_ps(mask, static_cast<const std::uint8_t*>(values) + 4 * group);
-  } else {
-    const __m256i halves =
-        _mm256_maskz_loadu_epi16(mask, static_cast<const std::uint8_t*>(values) + 2 * group);
-    scales = type == ScaleType::f16
-                 ? _mm512_cvtph_ps(halves)
-                 : _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
-  }
+  const __m512 scales = load_floats(values, type, group, mask);
   if (!two_per_group) return scales;
   return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7), scales);
 }

@@ -17,20 +17,20 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/element.h"
+
 namespace pome {
 class ThreadPool;
 }
 
 namespace pome::kernels {
 
-enum class ScaleType : std::uint8_t { f16, bf16, f32 };
-
 // Views of a checkpoint's tensors, of any alignment; owns nothing.
 struct QuantizedMatrix {
   const std::uint8_t* codes = nullptr;  // [rows, columns·bits/8]: a row is one little-endian stream of bits
   const void* scales = nullptr;         // [rows, columns/group]
   const void* biases = nullptr;         // [rows, columns/group]
-  ScaleType scale_type = ScaleType::bf16;
+  Element scale_type = Element::bf16;
   int bits = 4;     // 2, 3, 4, 5, 6, 8
   int group = 64;   // 32, 64, 128
   int rows = 0;     // N

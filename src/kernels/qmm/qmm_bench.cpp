@@ -48,7 +48,7 @@ struct Problem {
       reinterpret_cast<std::uint16_t*>(scales.get())[i] = static_cast<std::uint16_t>(0x3c20 + i % 8);
       reinterpret_cast<std::uint16_t*>(biases.get())[i] = static_cast<std::uint16_t>(0xbda0 + i % 8);
     }
-    w = {codes.get(), scales.get(), biases.get(), ScaleType::bf16, bits, group, n, k};
+    w = {codes.get(), scales.get(), biases.get(), Element::bf16, bits, group, n, k};
     const ActivationFormat format = activation_format(w, Precision::standard);
     memory = random_bytes(activation_bytes(format, rows, k));
     x = lay_out_activations(format, rows, k, memory.get());

@@ -2,94 +2,18 @@
 
 #include <gtest/gtest.h>
 
-#include <bit>
-#include <cmath>
-#include <cstring>
-#include <random>
-#include <vector>
+#include <algorithm>
 
-#include "base/dtype.h"
 #include "base/thread_pool.h"
 #include "kernels/qmm/row.h"
+#include "kernels/test_data.h"
 
 namespace pome::kernels {
 namespace {
 
 using qmm::Row;
 
-// A random matrix that owns its tensors, each `misalignment` bytes past an aligned address and with nothing
-// readable guaranteed behind it.
-struct Weights {
-  std::vector<std::uint8_t> codes, scales, biases;
-  QuantizedMatrix matrix;
-
-  Weights(int rows, int columns, int bits, int group, ScaleType type, int misalignment = 0,
-          unsigned seed = 1) {
-    std::mt19937 random(seed);
-    const auto offset = static_cast<std::size_t>(misalignment);
-    codes.resize(offset + static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns) / 8 *
-                              static_cast<std::size_t>(bits));
-    for (std::uint8_t& byte : codes) byte = static_cast<std::uint8_t>(random());
-    const std::size_t groups = static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns / group);
-    const std::size_t size = type == ScaleType::f32 ? 4 : 2;
-    scales.resize(offset + groups * size);
-    biases.resize(offset + groups * size);
-    std::normal_distribution<float> normal;
-    const float step = 2.0f / static_cast<float>(1 << bits);
-    for (std::size_t i = 0; i < groups; ++i) {
-      const float scale = step * (1 + 0.3f * normal(random)) * (i % 3 == 0 ? -1.0f : 1.0f);
-      put(scales, offset, i, type, scale);
-      put(biases, offset, i, type, -scale * static_cast<float>(1 << bits) / 2 * (1 + 0.1f * normal(random)));
-    }
-    matrix = {codes.data() + offset,
-              scales.data() + offset,
-              biases.data() + offset,
-              type,
-              bits,
-              group,
-              rows,
-              columns};
-  }
-
-  static void put(std::vector<std::uint8_t>& to, std::size_t offset, std::size_t i, ScaleType type,
-                  float value) {
-    if (type == ScaleType::f32) {
-      std::memcpy(to.data() + offset + 4 * i, &value, 4);
-    } else {
-      const std::uint16_t half = type == ScaleType::f16 ? f32_to_f16(value) : f32_to_bf16(value);
-      std::memcpy(to.data() + offset + 2 * i, &half, 2);
-    }
-  }
-
-  static double get(const void* from, std::int64_t i, ScaleType type) {
-    if (type == ScaleType::f32) {
-      float value;
-      std::memcpy(&value, static_cast<const std::uint8_t*>(from) + 4 * i, 4);
-      return value;
-    }
-    std::uint16_t half;
-    std::memcpy(&half, static_cast<const std::uint8_t*>(from) + 2 * i, 2);
-    return type == ScaleType::f16 ? f16_to_f32(half) : bf16_to_f32(half);
-  }
-
-  double at(int n, int k) const {
-    const std::int64_t bit = std::int64_t{k} * matrix.bits;
-    const std::uint8_t* row = matrix.codes + std::int64_t{n} * matrix.columns / 8 * matrix.bits;
-    int code = 0;
-    for (int b = 0; b < matrix.bits; ++b) code |= (row[(bit + b) / 8] >> (bit + b) % 8 & 1) << b;
-    const std::int64_t group = std::int64_t{n} * (matrix.columns / matrix.group) + k / matrix.group;
-    return get(matrix.scales, group, matrix.scale_type) * code + get(matrix.biases, group, matrix.scale_type);
-  }
-};
-
-std::vector<float> gaussian(int rows, int columns, bool outliers = false, unsigned seed = 7) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> x(static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns));
-  for (std::size_t i = 0; i < x.size(); ++i)
-    x[i] = normal(random) * (outliers && i % 331 == 0 ? 60.0f : 1.0f);
-  return x;
-}
+using Weights = RandomQuantized;
 
 struct AlignedBytes {
   explicit AlignedBytes(std::size_t size) : bytes(size + 64) {}
@@ -110,46 +34,13 @@ std::vector<float> product(const Row& row, const QuantizedMatrix& w, const std::
   return y;
 }
 
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
-double relative_error(const Weights& w, const std::vector<float>& x, int rows, const std::vector<float>& y) {
-  double error = 0, norm = 0;
-  for (int m = 0; m < rows; ++m) {
-    for (int n = 0; n < w.matrix.rows; ++n) {
-      double exact = 0;
-      for (int k = 0; k < w.matrix.columns; ++k) {
-        exact += w.at(n, k) * x[static_cast<std::size_t>(m) * static_cast<std::size_t>(w.matrix.columns) +
-                                static_cast<std::size_t>(k)];
-      }
-      const double difference = y[static_cast<std::size_t>(m) * static_cast<std::size_t>(w.matrix.rows) +
-                                  static_cast<std::size_t>(n)] -
-                                exact;
-      error += difference * difference;
-      norm += exact * exact;
-    }
-  }
-  return std::sqrt(error / norm);
-}
-
-// The levels this machine executes.
-std::vector<const Row*> executable_rows() {
-  std::vector<const Row*> found;
-  for (const Row& row : qmm::rows()) {
-    for (const IsaRow& isa : isa_table()) {
-      if (isa.isa == row.isa && isa.executable()) found.push_back(&row);
-    }
-  }
-  return found;
-}
-
+std::vector<const Row*> executable_rows() { return executable(qmm::rows()); }
 const Row& scalar() { return qmm::rows().front(); }
 
 TEST(Qmm, ScalarTwinIsCloseToFloat64) {
   for (int bits : {2, 3, 4, 5, 6, 8}) {
     for (int group : {32, 64, 128}) {
-      const Weights w(24, 2048, bits, group, ScaleType::bf16);
+      const Weights w(24, 2048, bits, group, Element::bf16);
       for (bool outliers : {false, true}) {
         const std::vector<float> x = gaussian(2, 2048, outliers);
         EXPECT_LE(relative_error(w, x, 2, product(scalar(), w.matrix, x, 2)), outliers ? 2e-4 : 1e-4)
@@ -166,7 +57,7 @@ TEST(Qmm, EveryLevelEqualsTheScalarTwin) {
   for (const Row* row : executable_rows()) {
     for (int bits : {2, 3, 4, 5, 6, 8}) {
       for (int group : {32, 64, 128}) {
-        for (ScaleType type : {ScaleType::f16, ScaleType::bf16, ScaleType::f32}) {
+        for (Element type : {Element::f16, Element::bf16, Element::f32}) {
           for (int columns : {group, 3 * group, 1024, 1024 + group, 2048 + 5 * group}) {
             const Weights w(37, columns, bits, group, type, 0, static_cast<unsigned>(columns + bits));
             for (int rows : {1, 2, 7}) {
@@ -185,7 +76,7 @@ TEST(Qmm, EveryLevelEqualsTheScalarTwin) {
 TEST(Qmm, FastEqualsTheScalarTwin) {
   for (const Row* row : executable_rows()) {
     for (int bits : {2, 3, 4, 5, 6, 8}) {
-      const Weights w(33, 1024 + 192, bits, 64, ScaleType::bf16);
+      const Weights w(33, 1024 + 192, bits, 64, Element::bf16);
       for (int rows : {1, 9}) {
         const std::vector<float> x = gaussian(rows, w.matrix.columns);
         EXPECT_TRUE(same_bits(product(*row, w.matrix, x, rows, Precision::fast),
@@ -200,7 +91,7 @@ TEST(Qmm, ARowHasTheSameBitsInEveryBatch) {
   for (const Row* row : executable_rows()) {
     if (row->isa == Isa::scalar) continue;
     for (int bits : {3, 4}) {
-      const Weights w(75, 1024 + 320, bits, 64, ScaleType::bf16);
+      const Weights w(75, 1024 + 320, bits, 64, Element::bf16);
       const std::vector<float> x = gaussian(40, w.matrix.columns);
       const std::vector<float> all = product(*row, w.matrix, x, 40);
       for (int rows = 1; rows < 40; ++rows) {
@@ -214,7 +105,7 @@ TEST(Qmm, ARowHasTheSameBitsInEveryBatch) {
 
 TEST(Qmm, AnySplitOfColumnsGivesTheSameBits) {
   for (const Row* row : executable_rows()) {
-    const Weights w(101, 1152, 4, 64, ScaleType::f16);
+    const Weights w(101, 1152, 4, 64, Element::f16);
     for (int rows : {1, 3, 12}) {
       const std::vector<float> x = gaussian(rows, 1152);
       const std::vector<float> whole = product(*row, w.matrix, x, rows);
@@ -236,11 +127,11 @@ TEST(Qmm, AnySplitOfColumnsGivesTheSameBits) {
 TEST(Qmm, ReadsMisalignedTensors) {
   for (const Row* row : executable_rows()) {
     for (int bits : {2, 3, 4, 5, 6, 8}) {
-      const Weights straight(19, 1024 + 64, bits, 64, ScaleType::bf16, 0);
+      const Weights straight(19, 1024 + 64, bits, 64, Element::bf16, 0);
       const std::vector<float> x = gaussian(6, 1024 + 64);
       const std::vector<float> expected = product(scalar(), straight.matrix, x, 6);
       for (int misalignment : {1, 2, 3, 7, 24}) {
-        Weights moved(19, 1024 + 64, bits, 64, ScaleType::bf16, misalignment);
+        Weights moved(19, 1024 + 64, bits, 64, Element::bf16, misalignment);
         std::memcpy(moved.codes.data() + misalignment, straight.codes.data(), straight.codes.size());
         std::memcpy(moved.scales.data() + misalignment, straight.scales.data(), straight.scales.size());
         std::memcpy(moved.biases.data() + misalignment, straight.biases.data(), straight.biases.size());
@@ -252,7 +143,7 @@ TEST(Qmm, ReadsMisalignedTensors) {
 }
 
 TEST(Qmm, ThreadsDoNotChangeBits) {
-  const Weights w(515, 1024, 4, 64, ScaleType::bf16);
+  const Weights w(515, 1024, 4, 64, Element::bf16);
   const ActivationFormat format = activation_format(w.matrix, Precision::standard);
   for (int rows : {1, 17}) {
     const std::vector<float> x = gaussian(rows, 1024);
@@ -270,7 +161,7 @@ TEST(Qmm, ThreadsDoNotChangeBits) {
 }
 
 TEST(Qmm, ActivationsThatAreNotFiniteGiveNaN) {
-  const Weights w(5, 256, 4, 64, ScaleType::bf16);
+  const Weights w(5, 256, 4, 64, Element::bf16);
   for (const Row* row : executable_rows()) {
     for (float bad : {std::nanf(""), INFINITY, -INFINITY}) {
       std::vector<float> x = gaussian(6, 256);
@@ -283,7 +174,7 @@ TEST(Qmm, ActivationsThatAreNotFiniteGiveNaN) {
 }
 
 TEST(Qmm, ZeroAndTinyActivationsGiveZero) {
-  const Weights w(5, 128, 4, 64, ScaleType::f32);
+  const Weights w(5, 128, 4, 64, Element::f32);
   for (const Row* row : executable_rows()) {
     for (float value : {0.0f, -0.0f, 1e-40f, -1e-36f}) {
       for (float y : product(*row, w.matrix, std::vector<float>(128, value), 1)) EXPECT_EQ(y, 0.0f);

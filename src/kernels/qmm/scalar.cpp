@@ -3,42 +3,11 @@
 #include <bit>
 #include <cmath>
 
-#include "base/dtype.h"
 #include "kernels/qmm/layout.h"
 #include "kernels/qmm/levels.h"
+#include "kernels/scalar.h"
 
 namespace pome::kernels::qmm::scalar {
-namespace {
-
-int code_at(const std::uint8_t* row, int bits, std::int64_t k) {
-  const std::int64_t bit = k * bits;
-  const int shift = static_cast<int>(bit % 8);
-  int value = row[bit / 8] >> shift;
-  if (shift + bits > 8) value |= row[bit / 8 + 1] << (8 - shift);
-  return value & ((1 << bits) - 1);
-}
-
-float element(const void* values, ScaleType type, std::int64_t i) {
-  const auto* bytes = static_cast<const std::uint8_t*>(values);
-  if (type == ScaleType::f32) {
-    float value;
-    std::copy_n(bytes + 4 * i, 4, reinterpret_cast<std::uint8_t*>(&value));
-    return value;
-  }
-  std::uint16_t half;
-  std::copy_n(bytes + 2 * i, 2, reinterpret_cast<std::uint8_t*>(&half));
-  return type == ScaleType::f16 ? f16_to_f32(half) : bf16_to_f32(half);
-}
-
-float sum_by_halves(float (&v)[units_per_block]) {
-  for (int half = units_per_block / 2; half > 0; half /= 2) {
-    for (int u = 0; u < half; ++u) v[u] += v[u + half];
-  }
-  return v[0];
-}
-
-}  // namespace
-
 void quantize(const float* x, const Activations& to, int row) {
   const auto [unit, interleave, levels] = to.format;
   std::int16_t* q = to.q + row * to.stride;
