@@ -46,6 +46,14 @@ inline void store_f16(std::uint16_t* p, Lanes a, int count) {
   _mm256_mask_storeu_epi16(p, first_lanes(count), _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT));
 }
 
+inline Lanes load_i8(const std::int8_t* p, int count) {
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(first_lanes(count), p)))};
+}
+// a must be whole, from -128 to 127.
+inline void store_i8(std::int8_t* p, Lanes a, int count) {
+  _mm512_mask_cvtepi32_storeu_epi8(p, first_lanes(count), _mm512_cvtps_epi32(a.v));
+}
+
 inline Lanes operator+(Lanes a, Lanes b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline Lanes operator-(Lanes a, Lanes b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline Lanes operator*(Lanes a, Lanes b) { return {_mm512_mul_ps(a.v, b.v)}; }
@@ -110,6 +118,21 @@ inline void store_f16(std::uint16_t* p, Lanes a, int count) {
                     _mm256_cvtps_ph(a.v[h], _MM_FROUND_TO_NEAREST_INT));
   }
   __builtin_memcpy(p, halves, static_cast<unsigned>(count < lane_count ? count : lane_count) * 2);
+}
+
+inline Lanes load_i8(const std::int8_t* p, int count) {
+  alignas(16) std::int8_t part[lane_count] = {};
+  __builtin_memcpy(part, p, static_cast<unsigned>(count < lane_count ? count : lane_count));
+  const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(part));
+  return {{_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
+           _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))}};
+}
+inline void store_i8(std::int8_t* p, Lanes a, int count) {
+  alignas(32) std::int32_t whole[lane_count];
+  for (int h = 0; h < 2; ++h) {
+    _mm256_store_si256(reinterpret_cast<__m256i*>(whole + 8 * h), _mm256_cvtps_epi32(a.v[h]));
+  }
+  for (int l = 0; l < count && l < lane_count; ++l) p[l] = static_cast<std::int8_t>(whole[l]);
 }
 
 inline Lanes operator+(Lanes a, Lanes b) {
@@ -194,6 +217,13 @@ inline void store_f16(std::uint16_t* p, Lanes a, int count) {
   for (int l = 0; l < count && l < lane_count; ++l) p[l] = f32_to_f16(a.v[l]);
 }
 
+inline Lanes load_i8(const std::int8_t* p, int count) {
+  return each_lane([&](int l) { return l < count ? static_cast<float>(p[l]) : 0.0f; });
+}
+inline void store_i8(std::int8_t* p, Lanes a, int count) {
+  for (int l = 0; l < count && l < lane_count; ++l) p[l] = static_cast<std::int8_t>(a.v[l]);
+}
+
 inline Lanes operator+(Lanes a, Lanes b) {
   return each_lane([&](int l) { return a.v[l] + b.v[l]; });
 }
@@ -253,6 +283,17 @@ inline Lanes exp(Lanes x) {
   const Lanes half = round_to_even(n * splat(0.5f));
   const Lanes power = p * power_of_two(half) * power_of_two(n - half);
   return select_less(x, splat(-69.0f), splat(0.0f), power);
+}
+
+// Within 2e-7 of the true value, not relative to it.
+inline Lanes tanh(Lanes x) { return splat(1) - splat(2) / (exp(x + x) + splat(1)); }
+
+// What is finite but beyond float16 becomes its largest number; an infinity is no number that did not fit.
+inline Lanes saturated_f16(Lanes x) {
+  constexpr float largest_f16 = 65504.0f, infinity = __builtin_inff();
+  const Lanes clamped = min(splat(largest_f16), max(splat(-largest_f16), x));
+  const Lanes above = select_less(x, splat(infinity), clamped, x);
+  return select_less(splat(-infinity), x, above, x);
 }
 
 }  // namespace

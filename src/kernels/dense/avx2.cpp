@@ -17,8 +17,8 @@ inline __m256 load_part(const float* p, int count) {
 }
 
 template <int Rows, int Columns>
-void add_tile(const float* w, int count, const float* x, std::int64_t x_stride, float* y,
-              std::int64_t y_stride) {
+void add_tile(const float* w, std::int64_t w_stride, int count, const float* x, std::int64_t x_stride,
+              float* y, std::int64_t y_stride) {
   __m256 sums[Rows][Columns][2];
 #pragma clang loop unroll(full)
   for (int m = 0; m < Rows; ++m) {
@@ -31,7 +31,7 @@ void add_tile(const float* w, int count, const float* x, std::int64_t x_stride, 
     for (int h = 0; h < 2; ++h) {
       __m256 weights[Columns];
 #pragma clang loop unroll(full)
-      for (int n = 0; n < Columns; ++n) weights[n] = _mm256_loadu_ps(w + n * panel_stride + k + 8 * h);
+      for (int n = 0; n < Columns; ++n) weights[n] = _mm256_loadu_ps(w + n * w_stride + k + 8 * h);
 #pragma clang loop unroll(full)
       for (int m = 0; m < Rows; ++m) {
         const __m256 v = _mm256_loadu_ps(x + m * x_stride + k + 8 * h);
@@ -45,8 +45,7 @@ void add_tile(const float* w, int count, const float* x, std::int64_t x_stride, 
       for (int m = 0; m < Rows; ++m) {
         const __m256 v = load_part(x + m * x_stride + k + 8 * h, count - k - 8 * h);
         for (int n = 0; n < Columns; ++n) {
-          sums[m][n][h] =
-              _mm256_fmadd_ps(_mm256_loadu_ps(w + n * panel_stride + k + 8 * h), v, sums[m][n][h]);
+          sums[m][n][h] = _mm256_fmadd_ps(_mm256_loadu_ps(w + n * w_stride + k + 8 * h), v, sums[m][n][h]);
         }
       }
     }
@@ -60,10 +59,11 @@ template <int Rows>
 void add_rows(const Panel& panel, const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride) {
   int n = 0;
   for (; n + largest_columns <= panel.rows; n += largest_columns) {
-    add_tile<Rows, largest_columns>(panel.w + n * panel_stride, panel.count, x, x_stride, y + n, y_stride);
+    add_tile<Rows, largest_columns>(panel.w + n * panel.stride, panel.stride, panel.count, x, x_stride, y + n,
+                                    y_stride);
   }
   for (; n < panel.rows; ++n)
-    add_tile<Rows, 1>(panel.w + n * panel_stride, panel.count, x, x_stride, y + n, y_stride);
+    add_tile<Rows, 1>(panel.w + n * panel.stride, panel.stride, panel.count, x, x_stride, y + n, y_stride);
 }
 
 template <Element Type, int Columns>

@@ -22,8 +22,8 @@ inline __m128 sum_four_by_halves(__m512 a, __m512 b, __m512 c, __m512 d) {
 }
 
 template <int Rows, int Columns>
-void add_tile(const float* w, int count, const float* x, std::int64_t x_stride, float* y,
-              std::int64_t y_stride) {
+void add_tile(const float* w, std::int64_t w_stride, int count, const float* x, std::int64_t x_stride,
+              float* y, std::int64_t y_stride) {
   __m512 sums[Rows][Columns];
 #pragma clang loop unroll(full)
   for (int m = 0; m < Rows; ++m) {
@@ -33,7 +33,7 @@ void add_tile(const float* w, int count, const float* x, std::int64_t x_stride, 
   const auto step = [&](int k, __mmask16 mask) __attribute__((always_inline)) {
     __m512 weights[Columns];
 #pragma clang loop unroll(full)
-    for (int n = 0; n < Columns; ++n) weights[n] = _mm512_loadu_ps(w + n * panel_stride + k);
+    for (int n = 0; n < Columns; ++n) weights[n] = _mm512_loadu_ps(w + n * w_stride + k);
 #pragma clang loop unroll(full)
     for (int m = 0; m < Rows; ++m) {
       const __m512 v = _mm512_maskz_loadu_ps(mask, x + m * x_stride + k);
@@ -60,10 +60,11 @@ template <int Rows>
 void add_rows(const Panel& panel, const float* x, std::int64_t x_stride, float* y, std::int64_t y_stride) {
   int n = 0;
   for (; n + largest_columns <= panel.rows; n += largest_columns) {
-    add_tile<Rows, largest_columns>(panel.w + n * panel_stride, panel.count, x, x_stride, y + n, y_stride);
+    add_tile<Rows, largest_columns>(panel.w + n * panel.stride, panel.stride, panel.count, x, x_stride, y + n,
+                                    y_stride);
   }
   for (; n < panel.rows; ++n)
-    add_tile<Rows, 1>(panel.w + n * panel_stride, panel.count, x, x_stride, y + n, y_stride);
+    add_tile<Rows, 1>(panel.w + n * panel.stride, panel.stride, panel.count, x, x_stride, y + n, y_stride);
 }
 
 template <Element Type, int Columns>

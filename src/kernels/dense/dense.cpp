@@ -42,7 +42,7 @@ void multiply(const Row& row, const DecodedMatrix& w, const float* x, std::int64
         w.decode(w.matrix, n + i, k, count, to);
         std::fill(to + count, to + (count + 15) / 16 * 16, 0.0f);
       }
-      row.add_panel({panel, columns, count}, x + k, x_stride, rows, y + n, y_stride);
+      row.add_panel({panel, panel_stride, columns, count}, x + k, x_stride, rows, y + n, y_stride);
     }
   }
 }

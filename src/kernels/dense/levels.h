@@ -10,10 +10,11 @@ inline constexpr int panel_rows = 16;
 // Floats from row to row of a panel: not a power of two, which would crowd the rows into few cache sets.
 inline constexpr int panel_stride = block + 16;
 
-// A block of K for some rows of W, decoded: row n at w + n·panel_stride, zeros from `count` up to the next
-// multiple of 16.
+// A block of K for some rows of W, decoded: row n at w + n·stride, zeros from `count` up to the next multiple
+// of 16.
 struct Panel {
   const float* w;
+  std::int64_t stride;
   int rows;
   int count;
 };

@@ -24,7 +24,7 @@ void add_panel(const Panel& panel, const float* x, std::int64_t x_stride, int ro
                std::int64_t y_stride) {
   for (int m = 0; m < rows; ++m) {
     for (int n = 0; n < panel.rows; ++n) {
-      const float* w = panel.w + n * panel_stride;
+      const float* w = panel.w + n * panel.stride;
       y[m * y_stride + n] += sum_block(panel.count, x + m * x_stride, [&](int k) { return w[k]; });
     }
   }

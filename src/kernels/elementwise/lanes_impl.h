@@ -85,8 +85,6 @@ void rope(const RotaryRow& row, float* x) {
 
 inline Lanes sigmoid(Lanes x) { return splat(1) / (splat(1) + exp(splat(0) - x)); }
 
-inline Lanes tanh(Lanes x) { return splat(1) - splat(2) / (exp(x + x) + splat(1)); }
-
 // Within 1.5e-7: Abramowitz and Stegun, 7.1.26.
 inline Lanes erf(Lanes x) {
   const Lanes magnitude = max(x, splat(0) - x);
@@ -171,14 +169,7 @@ void scale(const float* x, float factor, float* out, std::int64_t count) {
 }
 
 void to_f16_saturating(const float* x, std::uint16_t* out, std::int64_t count) {
-  // An infinity stays one: it is not a number that did not fit.
-  constexpr float largest_f16 = 65504.0f, infinity = __builtin_inff();
-  in_parts(count, [&](std::int64_t i, int n) {
-    const Lanes v = load_lanes(x + i, n);
-    const Lanes clamped = min(splat(largest_f16), max(splat(-largest_f16), v));
-    const Lanes above = select_less(v, splat(infinity), clamped, v);
-    store_f16(out + i, select_less(splat(-infinity), v, above, v), n);
-  });
+  in_parts(count, [&](std::int64_t i, int n) { store_f16(out + i, saturated_f16(load_lanes(x + i, n)), n); });
 }
 
 constexpr Functions functions_here = {rms_norm, layer_norm, rope,  activate,         activate_gated,
