@@ -68,5 +68,17 @@ inline float sum_by_halves(__m256 v0, __m256 v1) {
   return _mm_cvtss_f32(_mm_add_ss(v2, _mm_shuffle_ps(v2, v2, 1)));
 }
 
+// Sums of the lanes of a, b, c and d (0 … 7 and 8 … 15 each), each by halves.
+inline __m128 sum_four_by_halves(const __m256* a, const __m256* b, const __m256* c, const __m256* d) {
+  const auto pair = [](const __m256* x, const __m256* y) {
+    const __m256 x8 = _mm256_add_ps(x[0], x[1]), y8 = _mm256_add_ps(y[0], y[1]);
+    return _mm256_add_ps(_mm256_permute2f128_ps(x8, y8, 0x20), _mm256_permute2f128_ps(x8, y8, 0x31));
+  };
+  const __m256 ab = pair(a, b), cd = pair(c, d);
+  const __m256 twos = _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
+  const __m256 ones = _mm256_add_ps(_mm256_shuffle_ps(twos, twos, 0x88), _mm256_shuffle_ps(twos, twos, 0xdd));
+  return _mm_unpacklo_ps(_mm256_castps256_ps128(ones), _mm256_extractf128_ps(ones, 1));
+}
+
 }  // namespace
 }  // namespace pome::kernels

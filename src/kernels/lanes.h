@@ -73,6 +73,9 @@ inline Lanes select_less(Lanes a, Lanes b, Lanes x, Lanes y) {
   return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), y.v, x.v)};
 }
 inline float sum(Lanes a) { return sum_by_halves(a.v); }
+inline void store_sums(float* p, Lanes a, Lanes b, Lanes c, Lanes d) {
+  _mm_storeu_ps(p, sum_four_by_halves(a.v, b.v, c.v, d.v));
+}
 inline float largest(Lanes a) { return _mm512_reduce_max_ps(a.v); }
 
 #elif defined(__AVX2__)
@@ -175,6 +178,9 @@ inline Lanes select_less(Lanes a, Lanes b, Lanes x, Lanes y) {
   return r;
 }
 inline float sum(Lanes a) { return sum_by_halves(a.v[0], a.v[1]); }
+inline void store_sums(float* p, Lanes a, Lanes b, Lanes c, Lanes d) {
+  _mm_storeu_ps(p, sum_four_by_halves(a.v, b.v, c.v, d.v));
+}
 inline float largest(Lanes a) {
   alignas(32) float lanes[8];
   _mm256_store_ps(lanes, _mm256_max_ps(a.v[0], a.v[1]));
@@ -256,6 +262,12 @@ inline Lanes select_less(Lanes a, Lanes b, Lanes x, Lanes y) {
   return each_lane([&](int l) { return a.v[l] < b.v[l] ? x.v[l] : y.v[l]; });
 }
 inline float sum(Lanes a) { return sum_by_halves(a.v); }
+inline void store_sums(float* p, Lanes a, Lanes b, Lanes c, Lanes d) {
+  p[0] = sum(a);
+  p[1] = sum(b);
+  p[2] = sum(c);
+  p[3] = sum(d);
+}
 inline float largest(Lanes a) {
   float m = a.v[0];
   for (int l = 1; l < lane_count; ++l) m = a.v[l] > m ? a.v[l] : m;

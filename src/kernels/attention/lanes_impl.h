@@ -36,16 +36,93 @@ void decode_panel(const KeyValues& cache, const void* const* blocks, const float
   }
 }
 
-// values[r] += Σ_p weights[r, p]·panel[p], position by position, for Rows queries and 16·Vectors elements.
-template <int Rows, int Vectors>
-inline void add_weighted(const float* weights, const float* panel, int stride, int count, float* values) {
+// Vectors of consecutive positions as floats, decoded before or loaded from the cache as they are.
+struct Panel {
+  const float* at;
+  int stride;
+  Lanes load(int position, int c) const { return load_lanes(at + position * stride + c); }
+};
+
+struct CachedHalves {
+  const void* block;
+  std::int64_t start;
+  std::int64_t stride;
+  Lanes load(int position, int c) const {
+    return load_lanes(block, Element::f16, start + position * stride + c, lane_count);
+  }
+};
+
+// For few queries decoding first costs more than it saves. Needs whole lanes.
+constexpr int largest_direct = 4;
+
+inline bool reads_directly(const KeyValues& cache, int queries, int head_dim) {
+  return cache.type == CacheType::f16 && queries <= largest_direct && head_dim % lane_count == 0;
+}
+
+inline CachedHalves cached_halves(const KeyValues& cache, const void* const* blocks, int head, int first) {
+  const int block = first / cache.block_positions, offset = first % cache.block_positions;
+  return {blocks[block], head * cache.head_stride + offset * cache.position_stride, cache.position_stride};
+}
+
+// scores[r, p] = q[r]·keys[p] for Queries queries and `count` positions, as dense's add_panel sums them.
+template <int Queries>
+inline void score(const float* q, int q_stride, int head_dim, const CachedHalves& keys, int count,
+                  float* scores) {
+  int p = 0;
+  for (; p + 4 <= count; p += 4) {
+    Lanes sums[Queries][4];
+    for (auto& of_query : sums) {
+      for (Lanes& lanes : of_query) lanes = splat(0);
+    }
+    for (int c = 0; c < head_dim; c += lane_count) {
+      Lanes k[4];
+      for (int i = 0; i < 4; ++i) k[i] = keys.load(p + i, c);
+      for (int r = 0; r < Queries; ++r) {
+        const Lanes v = load_lanes(q + r * q_stride + c);
+        for (int i = 0; i < 4; ++i) sums[r][i] = fma(k[i], v, sums[r][i]);
+      }
+    }
+    for (int r = 0; r < Queries; ++r) {
+      store_sums(scores + r * tile_positions + p, sums[r][0], sums[r][1], sums[r][2], sums[r][3]);
+    }
+  }
+  for (; p < count; ++p) {
+    for (int r = 0; r < Queries; ++r) {
+      Lanes lanes = splat(0);
+      for (int c = 0; c < head_dim; c += lane_count) {
+        lanes = fma(keys.load(p, c), load_lanes(q + r * q_stride + c), lanes);
+      }
+      scores[r * tile_positions + p] = sum(lanes);
+    }
+  }
+}
+
+inline void score_queries(const float* q, int q_stride, int queries, int head_dim, const CachedHalves& keys,
+                          int count, float* scores) {
+  switch (queries) {
+    case 1:
+      return score<1>(q, q_stride, head_dim, keys, count, scores);
+    case 2:
+      return score<2>(q, q_stride, head_dim, keys, count, scores);
+    case 3:
+      return score<3>(q, q_stride, head_dim, keys, count, scores);
+    default:
+      return score<4>(q, q_stride, head_dim, keys, count, scores);
+  }
+}
+
+// values[r] += Σ_p weights[r, p]·source[p], position by position, for Rows queries and 16·Vectors elements
+// from element c on.
+template <int Rows, int Vectors, class Source>
+inline void add_weighted(const float* weights, const Source& source, int c, int stride, int count,
+                         float* values) {
   Lanes sums[Rows][Vectors];
   for (int r = 0; r < Rows; ++r) {
     for (int v = 0; v < Vectors; ++v) sums[r][v] = load_lanes(values + r * stride + v * lane_count);
   }
   for (int p = 0; p < count; ++p) {
     Lanes elements[Vectors];
-    for (int v = 0; v < Vectors; ++v) elements[v] = load_lanes(panel + p * stride + v * lane_count);
+    for (int v = 0; v < Vectors; ++v) elements[v] = source.load(p, c + v * lane_count);
     for (int r = 0; r < Rows; ++r) {
       const Lanes weight = splat(weights[r * tile_positions + p]);
       for (int v = 0; v < Vectors; ++v) sums[r][v] = fma(weight, elements[v], sums[r][v]);
@@ -56,14 +133,32 @@ inline void add_weighted(const float* weights, const float* panel, int stride, i
   }
 }
 
-template <int Rows>
-inline void add_weighted_rows(const float* weights, const float* panel, int stride, int head_dim, int count,
+template <int Rows, class Source>
+inline void add_weighted_rows(const float* weights, const Source& source, int stride, int head_dim, int count,
                               float* values) {
   int c = 0;
   for (; c + largest_vectors * lane_count <= head_dim; c += largest_vectors * lane_count) {
-    add_weighted<Rows, largest_vectors>(weights, panel + c, stride, count, values + c);
+    add_weighted<Rows, largest_vectors>(weights, source, c, stride, count, values + c);
   }
-  for (; c < head_dim; c += lane_count) add_weighted<Rows, 1>(weights, panel + c, stride, count, values + c);
+  for (; c < head_dim; c += lane_count) add_weighted<Rows, 1>(weights, source, c, stride, count, values + c);
+}
+
+template <class Source>
+inline void add_weighted_all(const float* weights, const Source& source, int queries, int head_dim, int count,
+                             float* values) {
+  const int stride = vector_stride(head_dim);
+  int i = 0;
+  for (; i + largest_rows <= queries; i += largest_rows) {
+    add_weighted_rows<largest_rows>(weights + i * tile_positions, source, stride, head_dim, count,
+                                    values + i * stride);
+  }
+  if (largest_rows > 2 && i + 2 <= queries) {
+    add_weighted_rows<2>(weights + i * tile_positions, source, stride, head_dim, count, values + i * stride);
+    i += 2;
+  }
+  for (; i < queries; ++i) {
+    add_weighted_rows<1>(weights + i * tile_positions, source, stride, head_dim, count, values + i * stride);
+  }
 }
 
 // Turns scores [0, count) of a tile that starts at `first` into weights; returns the largest score and their
@@ -101,6 +196,7 @@ void tile(const AttentionSpec& spec, const KeyValues& cache, const Queries& quer
   alignas(64) float scores[largest_queries * tile_positions];
   alignas(64) float panel[panel_positions * vector_stride(largest_head_dim)];
   const int stride = vector_stride(spec.head_dim);
+  const bool direct = reads_directly(cache, queries.count, spec.head_dim);
   const int first = number * tile_positions;
   int last = first;
   Visible visible[largest_queries];
@@ -123,6 +219,11 @@ void tile(const AttentionSpec& spec, const KeyValues& cache, const Queries& quer
   for (int p = first; p < last; p += panel_positions) {
     const int count = last - p < panel_positions ? last - p : panel_positions;
     if (!seen(p, p + count)) continue;
+    if (direct) {
+      score_queries(queries.q, stride, queries.count, spec.head_dim,
+                    cached_halves(cache, cache.keys, queries.kv_head, p), count, scores + (p - first));
+      continue;
+    }
     decode_panel(cache, cache.keys, cache.key_scales, queries.kv_head, p, count, spec.head_dim, panel);
     add_panel({panel, stride, count, spec.head_dim}, queries.q, stride, queries.count, scores + (p - first),
               tile_positions);
@@ -138,17 +239,14 @@ void tile(const AttentionSpec& spec, const KeyValues& cache, const Queries& quer
   for (int p = first; p < last; p += panel_positions) {
     const int count = last - p < panel_positions ? last - p : panel_positions;
     if (!seen(p, p + count)) continue;
-    decode_panel(cache, cache.values, cache.value_scales, queries.kv_head, p, count, spec.head_dim, panel);
     const float* weights = scores + (p - first);
-    int i = 0;
-    for (; i + largest_rows <= queries.count; i += largest_rows) {
-      add_weighted_rows<largest_rows>(weights + i * tile_positions, panel, stride, spec.head_dim, count,
-                                      state.values + i * stride);
+    if (direct) {
+      add_weighted_all(weights, cached_halves(cache, cache.values, queries.kv_head, p), queries.count,
+                       spec.head_dim, count, state.values);
+      continue;
     }
-    for (; i < queries.count; ++i) {
-      add_weighted_rows<1>(weights + i * tile_positions, panel, stride, spec.head_dim, count,
-                           state.values + i * stride);
-    }
+    decode_panel(cache, cache.values, cache.value_scales, queries.kv_head, p, count, spec.head_dim, panel);
+    add_weighted_all(weights, Panel{panel, stride}, queries.count, spec.head_dim, count, state.values);
   }
 }
 

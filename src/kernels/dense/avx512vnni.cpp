@@ -10,17 +10,6 @@ constexpr int largest_rows = 6;
 constexpr int largest_columns = 4;
 constexpr int prefetch_bytes = 4096;
 
-// Sums of the 16 lanes of a, b, c and d, each by halves.
-inline __m128 sum_four_by_halves(__m512 a, __m512 b, __m512 c, __m512 d) {
-  const __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
-  const __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
-  __m512 sums = _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
-  sums = _mm512_add_ps(sums, _mm512_permute_ps(sums, 0x4e));
-  sums = _mm512_add_ps(sums, _mm512_permute_ps(sums, 0xb1));
-  return _mm512_castps512_ps128(
-      _mm512_permutexvar_ps(_mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), sums));
-}
-
 template <int Rows, int Columns>
 void add_tile(const float* w, std::int64_t w_stride, int count, const float* x, std::int64_t x_stride,
               float* y, std::int64_t y_stride) {
