@@ -365,44 +365,64 @@ void gemm_of(const QuantizedMatrix& w, const Activations& x, float* y, std::int6
   }
 }
 
+inline std::uint32_t largest_of(__m256i v) {
+  const __m128i v4 = _mm_max_epu32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  const __m128i v2 = _mm_max_epu32(v4, _mm_shuffle_epi32(v4, 0x4e));
+  return static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm_max_epu32(v2, _mm_shuffle_epi32(v2, 0xb1))));
+}
+
+inline int sum_of(__m256i v) {
+  const __m128i v4 = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  const __m128i v2 = _mm_add_epi32(v4, _mm_shuffle_epi32(v4, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(v2, _mm_shuffle_epi32(v2, 0xb1)));
+}
+
+// x null: a unit behind K.
+inline void quantize_unit(const float* x, int unit, int levels, std::int16_t* q, float& scale, float& sum) {
+  const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
+  __m256i largest_bits = _mm256_setzero_si256();
+  for (int i = 0; x != nullptr && i < unit; i += 8) {
+    largest_bits = _mm256_max_epu32(largest_bits, _mm256_and_si256(load(x + i), magnitude));
+  }
+  const std::uint32_t bits = largest_of(largest_bits);
+  const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int>(bits))));
+  const bool finite = bits < 0x7f800000;
+  if (!finite || largest < smallest_magnitude) {
+    scale = sum = finite ? 0.0f : __builtin_nanf("");
+    for (int i = 0; i < unit; i += 16) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(q + i), _mm256_setzero_si256());
+    }
+    return;
+  }
+  scale = largest / static_cast<float>(levels);
+  const __m256 reciprocal = _mm256_set1_ps(static_cast<float>(levels) / largest);
+  __m256i total = _mm256_setzero_si256();
+  for (int i = 0; i < unit; i += 16) {
+    const __m256i a = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + i), reciprocal));
+    const __m256i b = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + i + 8), reciprocal));
+    total = _mm256_add_epi32(total, _mm256_add_epi32(a, b));
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0b11'01'10'00);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(q + i), packed);
+  }
+  sum = scale * static_cast<float>(sum_of(total));
+}
+
 }  // namespace
 
 void quantize(const float* x, const Activations& to, int row) {
   const auto [unit, interleave, levels] = to.format;
-  const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
   std::int16_t* q = to.q + row * to.stride;
   float* scales = to.scale + static_cast<std::int64_t>(row) * to.units;
   float* sums = to.sum + static_cast<std::int64_t>(row) * to.units;
-  for (int u = 0; u < to.units; ++u) {
-    const std::int64_t first = static_cast<std::int64_t>(u) * unit;
-    const bool there = first < to.columns;
-    __m256i largest_bits = _mm256_setzero_si256();
-    for (int i = 0; there && i < unit; i += 8) {
-      largest_bits = _mm256_max_epu32(largest_bits, _mm256_and_si256(load(x + first + i), magnitude));
+  const int units_per_span = span / unit;
+  for (int u = 0; u < to.units; u += units_per_span) {
+    alignas(32) std::int16_t natural[span];
+    for (int i = 0; i < units_per_span; ++i) {
+      const std::int64_t first = static_cast<std::int64_t>(u + i) * unit;
+      quantize_unit(first < to.columns ? x + first : nullptr, unit, levels, natural + i * unit, scales[u + i],
+                    sums[u + i]);
     }
-    alignas(32) std::uint32_t lanes[8];
-    _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), largest_bits);
-    std::uint32_t bits = 0;
-    for (const std::uint32_t lane : lanes) bits = lane > bits ? lane : bits;
-    const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int>(bits))));
-    const bool finite = bits < 0x7f800000;
-    const bool counts = finite && largest >= smallest_magnitude;
-    const float d = counts ? largest / static_cast<float>(levels) : finite ? 0.0f : __builtin_nanf("");
-    const __m256 reciprocal = _mm256_set1_ps(counts ? static_cast<float>(levels) / largest : 0.0f);
-    int total = 0;
-    for (int i = 0; i < unit; i += 8) {
-      alignas(32) std::int32_t values[8] = {};
-      if (counts) {
-        _mm256_store_si256(reinterpret_cast<__m256i*>(values),
-                           _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + first + i), reciprocal)));
-      }
-      for (int l = 0; l < 8; ++l) {
-        total += values[l];
-        q[stored_at(interleave, first + i + l)] = static_cast<std::int16_t>(values[l]);
-      }
-    }
-    scales[u] = d;
-    sums[u] = d * static_cast<float>(total);
+    deal_span(interleave, natural, q + static_cast<std::int64_t>(u) * unit);
   }
 }
 

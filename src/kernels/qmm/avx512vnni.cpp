@@ -355,51 +355,49 @@ void gemm_of(const QuantizedMatrix& w, const Activations& x, float* y, std::int6
   }
 }
 
+// x null: a unit behind K.
+inline void quantize_unit(const float* x, int unit, int levels, std::int16_t* q, float& scale, float& sum) {
+  const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+  __m512i largest_bits = _mm512_setzero_si512();
+  for (int i = 0; x != nullptr && i < unit; i += 16) {
+    largest_bits = _mm512_max_epu32(largest_bits,
+                                    _mm512_and_si512(_mm512_castps_si512(_mm512_loadu_ps(x + i)), magnitude));
+  }
+  const unsigned bits = _mm512_reduce_max_epu32(largest_bits);
+  const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int>(bits))));
+  const bool finite = bits < 0x7f800000;
+  if (!finite || largest < smallest_magnitude) {
+    scale = sum = finite ? 0.0f : __builtin_nanf("");
+    for (int i = 0; i < unit; i += 32) _mm512_storeu_si512(q + i, _mm512_setzero_si512());
+    return;
+  }
+  scale = largest / static_cast<float>(levels);
+  const __m512 reciprocal = _mm512_set1_ps(static_cast<float>(levels) / largest);
+  __m512i total = _mm512_setzero_si512();
+  for (int i = 0; i < unit; i += 16) {
+    const __m512i values = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + i), reciprocal));
+    total = _mm512_add_epi32(total, values);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(q + i), _mm512_cvtepi32_epi16(values));
+  }
+  sum = scale * static_cast<float>(_mm512_reduce_add_epi32(total));
+}
+
 }  // namespace
 
 void quantize(const float* x, const Activations& to, int row) {
   const auto [unit, interleave, levels] = to.format;
-  const int run = 32 / interleave;  // neighbours in q that one vector of 32 elements yields per code position
-  alignas(64) std::int16_t order[32];
-  for (int i = 0; i < 32; ++i) order[i] = static_cast<std::int16_t>(i % run * interleave + i / run);
-  const __m512i deal = _mm512_load_si512(order);
-  const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
   std::int16_t* q = to.q + row * to.stride;
   float* scales = to.scale + static_cast<std::int64_t>(row) * to.units;
   float* sums = to.sum + static_cast<std::int64_t>(row) * to.units;
-  for (int u = 0; u < to.units; ++u) {
-    const std::int64_t first = static_cast<std::int64_t>(u) * unit;
-    const bool there = first < to.columns;
-    __m512i largest_bits = _mm512_setzero_si512();
-    for (int i = 0; there && i < unit; i += 16) {
-      largest_bits = _mm512_max_epu32(
-          largest_bits, _mm512_and_si512(_mm512_castps_si512(_mm512_loadu_ps(x + first + i)), magnitude));
+  const int units_per_span = span / unit;
+  for (int u = 0; u < to.units; u += units_per_span) {
+    alignas(64) std::int16_t natural[span];
+    for (int i = 0; i < units_per_span; ++i) {
+      const std::int64_t first = static_cast<std::int64_t>(u + i) * unit;
+      quantize_unit(first < to.columns ? x + first : nullptr, unit, levels, natural + i * unit, scales[u + i],
+                    sums[u + i]);
     }
-    const unsigned bits = _mm512_reduce_max_epu32(largest_bits);
-    const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int>(bits))));
-    const bool finite = bits < 0x7f800000;
-    const bool counts = finite && largest >= smallest_magnitude;
-    const float d = counts ? largest / static_cast<float>(levels) : finite ? 0.0f : __builtin_nanf("");
-    const __m512 reciprocal = _mm512_set1_ps(counts ? static_cast<float>(levels) / largest : 0.0f);
-    __m512i total = _mm512_setzero_si512();
-    for (int i = 0; i < unit; i += 32) {
-      __m512i values = _mm512_setzero_si512();
-      if (counts) {
-        const __m512i a = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + first + i), reciprocal));
-        const __m512i b = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + first + i + 16), reciprocal));
-        total = _mm512_add_epi32(total, _mm512_add_epi32(a, b));
-        values =
-            _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi32_epi16(a)), _mm512_cvtepi32_epi16(b), 1);
-      }
-      alignas(64) std::int16_t dealt[32];
-      _mm512_store_si512(dealt, _mm512_permutexvar_epi16(deal, values));
-      for (int j = 0; j < interleave; ++j) {
-        __builtin_memcpy(q + stored_at(interleave, first + i + j), dealt + j * run,
-                         static_cast<unsigned>(run) * sizeof(std::int16_t));
-      }
-    }
-    scales[u] = d;
-    sums[u] = d * static_cast<float>(_mm512_reduce_add_epi32(total));
+    deal_span(interleave, natural, q + static_cast<std::int64_t>(u) * unit);
   }
 }
 

@@ -48,6 +48,32 @@ static constexpr std::int64_t stored_at(int interleave, std::int64_t k) {
   return k - in_chunk + in_chunk % interleave * 32 + in_chunk / interleave;
 }
 
+// Rows of q are dealt out in spans that hold whole chunks and whole units of every format.
+inline constexpr int span = 256;
+
+template <int Interleave>
+static inline void deal_span(const std::int16_t* natural, std::int16_t* q) {
+  constexpr int chunk = 32 * Interleave;
+  for (int first = 0; first < span; first += chunk) {
+    for (int j = 0; j < Interleave; ++j) {
+      for (int lane = 0; lane < 32; ++lane) q[first + j * 32 + lane] = natural[first + lane * Interleave + j];
+    }
+  }
+}
+
+static inline void deal_span(int interleave, const std::int16_t* natural, std::int16_t* q) {
+  switch (interleave) {
+    case 2:
+      return deal_span<2>(natural, q);
+    case 4:
+      return deal_span<4>(natural, q);
+    case 8:
+      return deal_span<8>(natural, q);
+    default:
+      return deal_span<1>(natural, q);
+  }
+}
+
 // Below this largest magnitude a unit counts as zeros, since its reciprocal would overflow.
 inline constexpr float smallest_magnitude = 0x1p-100f;
 

@@ -86,13 +86,20 @@ void read(benchmark::State& state, int threads) {
 void gemv(benchmark::State& state, const qmm::Row& row, int bits, int group, int n, int threads) {
   Problem p(1, n, 2048, bits, group);
   ThreadPool pool(threads);
+  qmm::quantize(row, p.dense.data(), p.w.columns, p.x, 0, 1);
   for (auto _ : state) {
-    qmm::quantize(row, p.dense.data(), p.w.columns, p.x, 0, 1);
     pool.run(n, 64, [&](std::int64_t begin, std::int64_t end, int) {
       qmm::multiply(row, p.w, p.x, p.y.data(), n, static_cast<int>(begin), static_cast<int>(end));
     });
   }
   state.counters["GB/s"] = benchmark::Counter(rate(p.bytes()), benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void quantize(benchmark::State& state, const qmm::Row& row, int bits) {
+  Problem p(1, 64, 4096, bits, 64);
+  for (auto _ : state) qmm::quantize(row, p.dense.data(), p.w.columns, p.x, 0, 1);
+  state.counters["GB/s"] =
+      benchmark::Counter(rate(4.0 * p.w.columns), benchmark::Counter::kIsIterationInvariantRate);
 }
 
 void gemm(benchmark::State& state, const qmm::Row& row, int bits, int rows, int threads) {
@@ -129,6 +136,8 @@ const int registered = [] {
       }
     }
     for (int bits : {4, 3}) {
+      benchmark::RegisterBenchmark(("quantize/" + isa + "/bits:" + std::to_string(bits)).c_str(), quantize,
+                                   row, bits);
       for (int rows : {4, 8, 32, 240}) {
         const std::string name =
             "gemm/" + isa + "/bits:" + std::to_string(bits) + "/rows:" + std::to_string(rows);
