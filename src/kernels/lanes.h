@@ -77,6 +77,9 @@ inline void store_sums(float* p, Lanes a, Lanes b, Lanes c, Lanes d) {
   _mm_storeu_ps(p, sum_four_by_halves(a.v, b.v, c.v, d.v));
 }
 inline float largest(Lanes a) { return _mm512_reduce_max_ps(a.v); }
+inline bool any_at_least(Lanes a, float threshold) {
+  return _mm512_cmp_ps_mask(a.v, _mm512_set1_ps(threshold), _CMP_GE_OQ) != 0;
+}
 
 #elif defined(__AVX2__)
 
@@ -188,6 +191,11 @@ inline float largest(Lanes a) {
   for (int l = 1; l < 8; ++l) m = lanes[l] > m ? lanes[l] : m;
   return m;
 }
+inline bool any_at_least(Lanes a, float threshold) {
+  const __m256 t = _mm256_set1_ps(threshold);
+  return _mm256_movemask_ps(
+             _mm256_or_ps(_mm256_cmp_ps(a.v[0], t, _CMP_GE_OQ), _mm256_cmp_ps(a.v[1], t, _CMP_GE_OQ))) != 0;
+}
 
 #else
 
@@ -272,6 +280,12 @@ inline float largest(Lanes a) {
   float m = a.v[0];
   for (int l = 1; l < lane_count; ++l) m = a.v[l] > m ? a.v[l] : m;
   return m;
+}
+inline bool any_at_least(Lanes a, float threshold) {
+  for (const float v : a.v) {
+    if (v >= threshold) return true;
+  }
+  return false;
 }
 
 #endif
