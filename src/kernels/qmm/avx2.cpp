@@ -134,7 +134,7 @@ void gemv_of(const QuantizedMatrix& w, const Activations& x, int row, float* y, 
   const std::int64_t row_bytes = static_cast<std::int64_t>(w.columns) / 8 * Bits;
   const std::int64_t groups = w.columns / w.group;
   const bool two_per_group = w.group > Unit;
-  const std::int16_t* q = x.q + row * x.stride;
+  const std::int16_t* q = static_cast<const std::int16_t*>(x.q) + row * x.stride;
   const float* d = x.scale + static_cast<std::int64_t>(row) * x.units;
   const float* sum = x.sum + static_cast<std::int64_t>(row) * x.units;
   const int valid_units = w.columns / Unit;
@@ -340,15 +340,15 @@ void gemm_of(const QuantizedMatrix& w, const Activations& x, float* y, std::int6
       fill_panel<Bits, Unit>(panel, w, n, u, units);
       for (int m = 0; m < x.rows;) {
         const std::int64_t scales = static_cast<std::int64_t>(m) * x.units + u;
-        const Tile tile = {
-            reinterpret_cast<const Dword*>(x.q + m * x.stride + static_cast<std::int64_t>(u) * Unit),
-            x.stride / 2,
-            x.scale + scales,
-            x.sum + scales,
-            x.units,
-            y + m * y_stride + n,
-            y_stride,
-            columns};
+        const Tile tile = {reinterpret_cast<const Dword*>(static_cast<const std::int16_t*>(x.q) +
+                                                          m * x.stride + static_cast<std::int64_t>(u) * Unit),
+                           x.stride / 2,
+                           x.scale + scales,
+                           x.sum + scales,
+                           x.units,
+                           y + m * y_stride + n,
+                           y_stride,
+                           columns};
         const int rows = x.rows - m;
         if (rows >= largest_tile) {
           multiply_tile<largest_tile>(panel, layout, units, tile);
@@ -410,8 +410,8 @@ inline void quantize_unit(const float* x, int unit, int levels, std::int16_t* q,
 }  // namespace
 
 void quantize(const float* x, const Activations& to, int row) {
-  const auto [unit, interleave, levels] = to.format;
-  std::int16_t* q = to.q + row * to.stride;
+  const int unit = to.format.unit, interleave = to.format.interleave, levels = to.format.levels;
+  std::int16_t* q = static_cast<std::int16_t*>(to.q) + row * to.stride;
   float* scales = to.scale + static_cast<std::int64_t>(row) * to.units;
   float* sums = to.sum + static_cast<std::int64_t>(row) * to.units;
   const int units_per_span = span / unit;

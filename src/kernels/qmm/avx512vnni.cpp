@@ -1,4 +1,4 @@
-// AVX-512 with VNNI: 32 products of 16 bits per instruction.
+// AVX-512 with VNNI: 32 products of 16 bits per instruction, or 64 of 8 bits.
 //
 // gemv walks one row of W at a time, 64 bytes per step with a prefetch 4 KiB ahead (several rows at once
 // halve the bandwidth). gemm unpacks a panel of 32 rows by one block of K into pairs of 16-bit codes, 64 KiB
@@ -16,12 +16,45 @@ constexpr int prefetch_bytes = 4096;
 
 using Dword = std::int32_t __attribute__((may_alias));
 
-// An instruction and not the intrinsic: GCC 12 wraps that in two register moves, and clang's machine combiner
-// takes some apart into a multiplication and an addition.
-inline __m512i add_products(__m512i sums, __m512i a, __m512i b) {
-  asm("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
-  return sums;
-}
+// How activations are stored and multiplied. The products are instructions and not intrinsics: GCC 12 wraps
+// those in two register moves, and clang's machine combiner takes some apart into a multiplication and an
+// addition.
+struct Words {
+  using Stored = std::int16_t;
+  static constexpr bool bytes = false;
+  static constexpr int lanes = 32;
+  static constexpr int per_dword = 2;
+
+  static __m512i lane_mask(int bits) { return _mm512_set1_epi16(static_cast<short>((1 << bits) - 1)); }
+  static __m512i add_products(__m512i sums, __m512i codes, __m512i x) {
+    asm("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(codes), "v"(x));
+    return sums;
+  }
+  // `lanes` codes of Bits bits in natural order, of which the first `count` are there.
+  template <int Bits>
+  static __m512i unpack(const std::uint8_t* p, std::int64_t count) {
+    return count > 0 ? natural_codes<Bits>(p) : _mm512_setzero_si512();
+  }
+};
+
+struct Bytes {
+  using Stored = std::int8_t;
+  static constexpr bool bytes = true;
+  static constexpr int lanes = 64;
+  static constexpr int per_dword = 4;
+
+  static __m512i lane_mask(int bits) { return _mm512_set1_epi8(static_cast<char>((1 << bits) - 1)); }
+  static __m512i add_products(__m512i sums, __m512i codes, __m512i x) {
+    asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(codes), "v"(x));
+    return sums;
+  }
+  template <int Bits>
+  static __m512i unpack(const std::uint8_t* p, std::int64_t count) {
+    const __m256i low = _mm512_cvtepi16_epi8(Words::unpack<Bits>(p, count));
+    const __m256i high = _mm512_cvtepi16_epi8(Words::unpack<Bits>(p + 4 * Bits, count - 32));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+  }
+};
 
 // The first `bytes` bytes at p, zeros behind them.
 inline __m512i load_bytes(const std::uint8_t* p, std::int64_t bytes) {
@@ -79,55 +112,57 @@ inline __m512 load_scales(const void* values, Element type, std::int64_t group, 
   return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7), scales);
 }
 
-// The integer sums of a block's units; `bytes` of its codes are there.
-template <int Bits, int Unit, bool Full>
-inline __m512i block_sums(const std::uint8_t* w, const std::int16_t* x, std::int64_t bytes) {
-  constexpr int interleave = interleave_of(Bits);
-  constexpr UnitLayout layout = unit_layout(interleave, Unit);
-  if constexpr (interleave > 1) {
-    const __m512i mask = _mm512_set1_epi16((1 << Bits) - 1);
+// The integer sums of a block's units, of which `units` are there.
+template <class Kind, int Bits, int Unit, bool Full>
+inline __m512i block_sums(const std::uint8_t* w, const typename Kind::Stored* x, int units) {
+  constexpr int interleave = interleave_of(Bits, Kind::bytes);
+  constexpr UnitLayout layout = unit_layout(interleave, Unit, Kind::bytes);
+  if constexpr (!unpacked_first(Bits)) {
+    const std::int64_t bytes = units * Unit / 8 * Bits;
+    const __m512i mask = Kind::lane_mask(Bits);
     __m512i t[layout.dwords];  // a block fills as many chunks as a unit fills dwords
 #pragma clang loop unroll(full)
     for (int c = 0; c < layout.dwords; ++c) {
       _mm_prefetch(reinterpret_cast<const char*>(w + c * 64 + prefetch_bytes), _MM_HINT_T0);
       const __m512i v = Full ? _mm512_loadu_si512(w + c * 64) : load_bytes(w + c * 64, bytes - c * 64);
-      const std::int16_t* xc = x + c * 32 * interleave;
       t[c] = _mm512_setzero_si512();
 #pragma clang loop unroll(full)
       for (int j = 0; j < interleave; ++j) {
         __m512i codes = _mm512_srli_epi16(v, static_cast<unsigned>(j * Bits));
-        if (j + 1 < interleave) codes = _mm512_and_si512(codes, mask);
-        t[c] = add_products(t[c], codes, _mm512_loadu_si512(xc + j * 32));
+        const bool alone = interleave == 1 || (!Kind::bytes && j + 1 == interleave);
+        if (!alone) codes = _mm512_and_si512(codes, mask);
+        t[c] = Kind::add_products(t[c], codes, _mm512_loadu_si512(x + (c * interleave + j) * Kind::lanes));
       }
     }
     return sum_units<layout.dwords>(t);
   } else {
-    constexpr int vectors = Unit / 32;
-    __m512i t[units_per_block];
+    // A unit is one vector or two, or a vector two units.
+    constexpr int vectors = units_per_block * Unit / Kind::lanes;
+    constexpr int per_sum = Unit > Kind::lanes ? Unit / Kind::lanes : 1;
+    constexpr int vector_bytes = Kind::lanes / 8 * Bits;
+    __m512i t[vectors / per_sum];
 #pragma clang loop unroll(full)
-    for (int u = 0; u < units_per_block; ++u) {
-      t[u] = _mm512_setzero_si512();
-#pragma clang loop unroll(full)
-      for (int h = 0; h < vectors; ++h) {
-        const int at = (u * vectors + h) * 4 * Bits;
-        if (at % 64 < 4 * Bits)
-          _mm_prefetch(reinterpret_cast<const char*>(w + at + prefetch_bytes), _MM_HINT_T0);
-        if (Full || at < bytes) {
-          t[u] = add_products(t[u], natural_codes<Bits>(w + at), _mm512_loadu_si512(x + u * Unit + h * 32));
-        }
+    for (int i = 0; i < vectors; ++i) {
+      const int at = i * vector_bytes;
+      if (at % 64 < vector_bytes) {
+        _mm_prefetch(reinterpret_cast<const char*>(w + at + prefetch_bytes), _MM_HINT_T0);
       }
+      const int count = Full ? Kind::lanes : units * Unit - i * Kind::lanes;
+      const __m512i sums = i % per_sum == 0 ? _mm512_setzero_si512() : t[i / per_sum];
+      t[i / per_sum] = Kind::add_products(sums, Kind::template unpack<Bits>(w + at, count),
+                                          _mm512_loadu_si512(x + i * Kind::lanes));
     }
-    return sum_units<16>(t);
+    return sum_units < layout.dwords<16 ? layout.dwords : 16>(t);
   }
 }
 
-template <int Bits, int Unit>
+template <class Kind, int Bits, int Unit>
 void gemv_of(const QuantizedMatrix& w, const Activations& x, int row, float* y, int begin, int end) {
   constexpr int block = units_per_block * Unit;
   const std::int64_t row_bytes = static_cast<std::int64_t>(w.columns) / 8 * Bits;
   const std::int64_t groups = w.columns / w.group;
   const bool two_per_group = w.group > Unit;
-  const std::int16_t* q = x.q + row * x.stride;
+  const auto* q = static_cast<const typename Kind::Stored*>(x.q) + row * x.stride;
   const float* d = x.scale + static_cast<std::int64_t>(row) * x.units;
   const float* sum = x.sum + static_cast<std::int64_t>(row) * x.units;
   const int valid_units = w.columns / Unit;
@@ -137,10 +172,9 @@ void gemv_of(const QuantizedMatrix& w, const Activations& x, int row, float* y, 
     for (int u = 0; u < valid_units; u += units_per_block) {
       const int units = valid_units - u < units_per_block ? valid_units - u : units_per_block;
       const std::uint8_t* wb = codes + u / units_per_block * (block / 8 * Bits);
-      const std::int16_t* xb = q + static_cast<std::int64_t>(u) * Unit;
-      const __m512i sums = units == units_per_block
-                               ? block_sums<Bits, Unit, true>(wb, xb, 0)
-                               : block_sums<Bits, Unit, false>(wb, xb, units * Unit / 8 * Bits);
+      const auto* xb = q + static_cast<std::int64_t>(u) * Unit;
+      const __m512i sums = units == units_per_block ? block_sums<Kind, Bits, Unit, true>(wb, xb, units)
+                                                    : block_sums<Kind, Bits, Unit, false>(wb, xb, units);
       const std::int64_t group = n * groups + (two_per_group ? u / 2 : u);
       const __m512 scale = _mm512_mul_ps(load_scales(w.scales, w.scale_type, group, units, two_per_group),
                                          _mm512_loadu_ps(d + u));
@@ -179,29 +213,29 @@ inline void transpose(__m512i* r) {
   for (int i = 0; i < 16; ++i) r[i] = t[i];
 }
 
-// 32 rows of W by one block of K: pairs[unit][pair][row] (two 16-bit codes each), scales and biases
+// 32 rows of W by one block of K: codes[unit][dword][row] (two or four codes each), scales and biases
 // [unit][row].
 struct Panel {
-  alignas(64) Dword pairs[units_per_block * 32 * panel_rows];
+  alignas(64) Dword codes[units_per_block * 32 * panel_rows];
   alignas(64) float scales[units_per_block * panel_rows];
   alignas(64) float biases[units_per_block * panel_rows];
 };
 
-template <int Bits, int Unit>
-inline void fill_pairs(Dword* out, const std::uint8_t* const* rows, int units) {
-  constexpr int interleave = interleave_of(Bits);
-  constexpr UnitLayout layout = unit_layout(interleave, Unit);
+template <class Kind, int Bits, int Unit>
+inline void fill_codes(Dword* out, const std::uint8_t* const* rows, int units) {
+  constexpr int interleave = interleave_of(Bits, Kind::bytes);
+  constexpr UnitLayout layout = unit_layout(interleave, Unit, Kind::bytes);
   __m512i r[16];
-  if constexpr (interleave > 1) {
+  if constexpr (!unpacked_first(Bits)) {
     constexpr int units_per_chunk = layout.units_per_chunk;
     const std::int64_t bytes = static_cast<std::int64_t>(units) * Unit / 8 * Bits;
-    const __m512i mask = _mm512_set1_epi32(((1 << Bits) - 1) * 0x00010001);
+    const __m512i mask = Kind::lane_mask(Bits);
     for (int c = 0; c * units_per_chunk < units; ++c) {
       for (int i = 0; i < 16; ++i) r[i] = load_bytes(rows[i] + c * 64, bytes - c * 64);
       transpose(r);
       for (int d = 0; d < 16; ++d) {
         const int unit = c * units_per_chunk + d / layout.dwords;
-        Dword* to = out + (unit * (Unit / 2) + d % layout.dwords) * panel_rows;
+        Dword* to = out + (unit * (Unit / Kind::per_dword) + d % layout.dwords) * panel_rows;
         for (int j = 0; j < interleave; ++j) {
           _mm512_store_si512(
               to + j * layout.dwords * panel_rows,
@@ -210,15 +244,17 @@ inline void fill_pairs(Dword* out, const std::uint8_t* const* rows, int units) {
       }
     }
   } else {
-    for (int h = 0; h < units * Unit / 32; ++h) {
-      for (int i = 0; i < 16; ++i) r[i] = natural_codes<Bits>(rows[i] + h * 4 * Bits);
+    for (int first = 0; first < units * Unit; first += Kind::lanes, out += 16 * panel_rows) {
+      for (int i = 0; i < 16; ++i) {
+        r[i] = Kind::template unpack<Bits>(rows[i] + first / 8 * Bits, units * Unit - first);
+      }
       transpose(r);
-      for (int d = 0; d < 16; ++d) _mm512_store_si512(out + (h * 16 + d) * panel_rows, r[d]);
+      for (int d = 0; d < 16; ++d) _mm512_store_si512(out + d * panel_rows, r[d]);
     }
   }
 }
 
-template <int Bits, int Unit>
+template <class Kind, int Bits, int Unit>
 void fill_panel(Panel& panel, const QuantizedMatrix& w, int first_row, int first_unit, int units) {
   const std::int64_t row_bytes = static_cast<std::int64_t>(w.columns) / 8 * Bits;
   const std::int64_t groups = w.columns / w.group;
@@ -240,12 +276,12 @@ void fill_panel(Panel& panel, const QuantizedMatrix& w, int first_row, int first
       _mm512_store_si512(panel.scales + u * panel_rows + half, scales[u]);
       _mm512_store_si512(panel.biases + u * panel_rows + half, biases[u]);
     }
-    fill_pairs<Bits, Unit>(panel.pairs + half, rows, units);
+    fill_codes<Kind, Bits, Unit>(panel.codes + half, rows, units);
   }
 }
 
 struct Tile {
-  const Dword* x;       // row 0's pairs of this block
+  const Dword* x;       // row 0's dwords of this block
   std::int64_t stride;  // dwords from row to row
   const float* d;       // row 0's scales of this block
   const float* sum;
@@ -257,26 +293,26 @@ struct Tile {
 
 // y += the block's sums for Rows rows of x and the panel's 32 columns. The units come in counter_order and
 // are added like a binary counter: `pending[l]` is the sum of 2^l of them that waits for its neighbour.
-template <int Rows>
+template <class Kind, int Rows>
 void multiply_tile(const Panel& panel, const UnitLayout& layout, int units, const Tile& tile) {
   alignas(64) float pending[4][2 * Rows][16];
-  const int unit_pairs = layout.runs * layout.dwords;
+  const int unit_dwords = layout.runs * layout.dwords;
   __m512 v[2 * Rows];
   for (int i = 0; i < units_per_block; ++i) {
     const int unit = counter_order[i];
     __m512i sums[2 * Rows];
     for (__m512i& sum : sums) sum = _mm512_setzero_si512();
     if (unit < units) {
-      const Dword* pairs = panel.pairs + unit * unit_pairs * panel_rows;
+      const Dword* codes = panel.codes + unit * unit_dwords * panel_rows;
       const Dword* run = tile.x + layout.first(unit);
       for (int j = 0; j < layout.runs; ++j, run += layout.run_stride) {
-        for (int p = 0; p < layout.dwords; ++p, pairs += panel_rows) {
-          const __m512i w0 = _mm512_load_si512(pairs), w1 = _mm512_load_si512(pairs + 16);
+        for (int p = 0; p < layout.dwords; ++p, codes += panel_rows) {
+          const __m512i w0 = _mm512_load_si512(codes), w1 = _mm512_load_si512(codes + 16);
 #pragma clang loop unroll(full)
           for (int m = 0; m < Rows; ++m) {
             const __m512i x = _mm512_set1_epi32(run[m * tile.stride + p]);
-            sums[2 * m] = add_products(sums[2 * m], w0, x);
-            sums[2 * m + 1] = add_products(sums[2 * m + 1], w1, x);
+            sums[2 * m] = Kind::add_products(sums[2 * m], w0, x);
+            sums[2 * m + 1] = Kind::add_products(sums[2 * m + 1], w1, x);
           }
         }
       }
@@ -310,10 +346,10 @@ void multiply_tile(const Panel& panel, const UnitLayout& layout, int units, cons
   }
 }
 
-template <int Bits, int Unit>
+template <class Kind, int Bits, int Unit>
 void gemm_of(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
              int end) {
-  constexpr UnitLayout layout = unit_layout(interleave_of(Bits), Unit);
+  constexpr UnitLayout layout = unit_layout(interleave_of(Bits, Kind::bytes), Unit, Kind::bytes);
   Panel panel;
   const int valid_units = w.columns / Unit;
   for (int n = begin; n < end; n += panel_rows) {
@@ -324,30 +360,30 @@ void gemm_of(const QuantizedMatrix& w, const Activations& x, float* y, std::int6
     }
     for (int u = 0; u < valid_units; u += units_per_block) {
       const int units = valid_units - u < units_per_block ? valid_units - u : units_per_block;
-      fill_panel<Bits, Unit>(panel, w, n, u, units);
+      fill_panel<Kind, Bits, Unit>(panel, w, n, u, units);
       for (int m = 0; m < x.rows;) {
         const std::int64_t scales = static_cast<std::int64_t>(m) * x.units + u;
-        const Tile tile = {
-            reinterpret_cast<const Dword*>(x.q + m * x.stride + static_cast<std::int64_t>(u) * Unit),
-            x.stride / 2,
-            x.scale + scales,
-            x.sum + scales,
-            x.units,
-            y + m * y_stride + n,
-            y_stride,
-            {static_cast<__mmask16>(mask), static_cast<__mmask16>(mask >> 16)}};
+        const Tile tile = {reinterpret_cast<const Dword*>(static_cast<const typename Kind::Stored*>(x.q) +
+                                                          m * x.stride + static_cast<std::int64_t>(u) * Unit),
+                           x.stride / Kind::per_dword,
+                           x.scale + scales,
+                           x.sum + scales,
+                           x.units,
+                           y + m * y_stride + n,
+                           y_stride,
+                           {static_cast<__mmask16>(mask), static_cast<__mmask16>(mask >> 16)}};
         const int rows = x.rows - m;
         if (rows >= largest_tile) {
-          multiply_tile<largest_tile>(panel, layout, units, tile);
+          multiply_tile<Kind, largest_tile>(panel, layout, units, tile);
           m += largest_tile;
         } else if (rows >= 4) {
-          multiply_tile<4>(panel, layout, units, tile);
+          multiply_tile<Kind, 4>(panel, layout, units, tile);
           m += 4;
         } else if (rows >= 2) {
-          multiply_tile<2>(panel, layout, units, tile);
+          multiply_tile<Kind, 2>(panel, layout, units, tile);
           m += 2;
         } else {
-          multiply_tile<1>(panel, layout, units, tile);
+          multiply_tile<Kind, 1>(panel, layout, units, tile);
           m += 1;
         }
       }
@@ -382,11 +418,10 @@ inline void quantize_unit(const float* x, int unit, int levels, std::int16_t* q,
   sum = scale * static_cast<float>(_mm512_reduce_add_epi32(total));
 }
 
-}  // namespace
-
-void quantize(const float* x, const Activations& to, int row) {
-  const auto [unit, interleave, levels] = to.format;
-  std::int16_t* q = to.q + row * to.stride;
+template <class Kind>
+void quantize_row(const float* x, const Activations& to, int row) {
+  const int unit = to.format.unit;
+  auto* q = static_cast<typename Kind::Stored*>(to.q) + row * to.stride;
   float* scales = to.scale + static_cast<std::int64_t>(row) * to.units;
   float* sums = to.sum + static_cast<std::int64_t>(row) * to.units;
   const int units_per_span = span / unit;
@@ -394,20 +429,40 @@ void quantize(const float* x, const Activations& to, int row) {
     alignas(64) std::int16_t natural[span];
     for (int i = 0; i < units_per_span; ++i) {
       const std::int64_t first = static_cast<std::int64_t>(u + i) * unit;
-      quantize_unit(first < to.columns ? x + first : nullptr, unit, levels, natural + i * unit, scales[u + i],
-                    sums[u + i]);
+      quantize_unit(first < to.columns ? x + first : nullptr, unit, to.format.levels, natural + i * unit,
+                    scales[u + i], sums[u + i]);
     }
-    deal_span(interleave, natural, q + static_cast<std::int64_t>(u) * unit);
+    deal_span(to.format.interleave, natural, q + static_cast<std::int64_t>(u) * unit);
   }
 }
 
+template <int Bits, int Unit>
+void gemv_any(const QuantizedMatrix& w, const Activations& x, int row, float* y, int begin, int end) {
+  if (x.format.bytes) return gemv_of<Bytes, Bits, Unit>(w, x, row, y, begin, end);
+  gemv_of<Words, Bits, Unit>(w, x, row, y, begin, end);
+}
+
+template <int Bits, int Unit>
+void gemm_any(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
+              int end) {
+  if (x.format.bytes) return gemm_of<Bytes, Bits, Unit>(w, x, y, y_stride, begin, end);
+  gemm_of<Words, Bits, Unit>(w, x, y, y_stride, begin, end);
+}
+
+}  // namespace
+
+void quantize(const float* x, const Activations& to, int row) {
+  if (to.format.bytes) return quantize_row<Bytes>(x, to, row);
+  quantize_row<Words>(x, to, row);
+}
+
 void gemv(const QuantizedMatrix& w, const Activations& x, int row, float* y, int begin, int end) {
-  POME_QMM_DISPATCH(gemv_of, w, x, row, y, begin, end)
+  POME_QMM_DISPATCH(gemv_any, w, x, row, y, begin, end)
 }
 
 void gemm(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
           int end) {
-  POME_QMM_DISPATCH(gemm_of, w, x, y, y_stride, begin, end)
+  POME_QMM_DISPATCH(gemm_any, w, x, y, y_stride, begin, end)
 }
 
 }  // namespace pome::kernels::qmm::avx512vnni

@@ -12,10 +12,10 @@ namespace qmm {
 namespace {
 
 constexpr Row table[] = {
-    {Isa::scalar, scalar::quantize, scalar::gemv, scalar::gemm},
+    {Isa::scalar, false, scalar::quantize, scalar::gemv, scalar::gemm},
 #if defined(__x86_64__)
-    {Isa::avx2, avx2::quantize, avx2::gemv, avx2::gemm},
-    {Isa::avx512vnni, avx512vnni::quantize, avx512vnni::gemv, avx512vnni::gemm},
+    {Isa::avx2, false, avx2::quantize, avx2::gemv, avx2::gemm},
+    {Isa::avx512vnni, true, avx512vnni::quantize, avx512vnni::gemv, avx512vnni::gemm},
 #endif
 };
 
@@ -25,7 +25,7 @@ const Row& active_row() {
 }
 
 // Unpacking a panel for a few rows of x costs more than walking the weights once for each.
-constexpr int smallest_gemm = 5;
+constexpr int smallest_gemm = 3;
 
 // Codes that a walk over several rows of x finds in the second-level cache each time after the first.
 constexpr std::int64_t cached_bytes = 128 << 10;
@@ -33,6 +33,12 @@ constexpr std::int64_t cached_bytes = 128 << 10;
 }  // namespace
 
 std::span<const Row> rows() { return table; }
+
+ActivationFormat activation_format(const Row& row, const QuantizedMatrix& matrix, Precision precision) {
+  const bool fast = precision == Precision::fast;
+  const bool bytes = fast && row.multiplies_bytes;
+  return {std::min(matrix.group, 64), interleave_of(matrix.bits, bytes), fast ? 127 : 32767, bytes};
+}
 
 void quantize(const Row& row, const float* x, std::int64_t x_stride, const Activations& to, int begin,
               int end) {
@@ -73,8 +79,7 @@ void check(const QuantizedMatrix& matrix) {
 }
 
 ActivationFormat activation_format(const QuantizedMatrix& matrix, Precision precision) {
-  return {std::min(matrix.group, 64), qmm::interleave_of(matrix.bits),
-          precision == Precision::fast ? 127 : 32767};
+  return qmm::activation_format(qmm::active_row(), matrix, precision);
 }
 
 namespace {
@@ -95,8 +100,9 @@ Extents extents(const ActivationFormat& format, int rows, int columns) {
   e.units = blocks * qmm::units_per_block;
   // An odd number of cache lines from row to row: with a power of two all rows of a tile would share few sets
   // of the first-level cache.
-  e.stride = blocks * block + 32;
-  e.q_bytes = aligned(rows * e.stride * 2);
+  const int size = format.bytes ? 1 : 2;
+  e.stride = blocks * block + alignment / size;
+  e.q_bytes = aligned(rows * e.stride * size);
   e.scale_bytes = aligned(rows * e.units * 4);
   return e;
 }
@@ -117,7 +123,7 @@ Activations lay_out_activations(const ActivationFormat& format, int rows, int co
   to.columns = columns;
   to.units = static_cast<int>(e.units);
   to.stride = e.stride;
-  to.q = reinterpret_cast<std::int16_t*>(bytes);
+  to.q = bytes;
   to.scale = reinterpret_cast<float*>(bytes + e.q_bytes);
   to.sum = reinterpret_cast<float*>(bytes + e.q_bytes + e.scale_bytes);
   return to;

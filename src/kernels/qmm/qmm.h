@@ -49,8 +49,9 @@ enum class Precision : std::uint8_t {
 // How a row of activations is stored for a matrix: matrices of one format share one quantization of x.
 struct ActivationFormat {
   int unit = 64;       // elements under one scale
-  int interleave = 4;  // codes in 16 bits of the weights (layout.h)
+  int interleave = 4;  // codes in a lane of the weights (layout.h)
   int levels = 32767;  // largest magnitude of q
+  bool bytes = false;  // q is of 8 bits: what fast needs where an instruction multiplies bytes
   bool operator==(const ActivationFormat&) const = default;
 };
 
@@ -61,11 +62,11 @@ struct Activations {
   ActivationFormat format;
   int rows = 0;
   int columns = 0;
-  int units = 0;              // per row, with the zeros behind K: a multiple of 16
-  std::int64_t stride = 0;    // elements from a row of q to the next
-  std::int16_t* q = nullptr;  // [rows, stride], in the order of layout.h
-  float* scale = nullptr;     // [rows, units]: d
-  float* sum = nullptr;       // [rows, units]: d·Σ q
+  int units = 0;            // per row, with the zeros behind K: a multiple of 16
+  std::int64_t stride = 0;  // elements from a row of q to the next
+  void* q = nullptr;        // [rows, stride] of int16, or int8, in the order of layout.h
+  float* scale = nullptr;   // [rows, units]: d
+  float* sum = nullptr;     // [rows, units]: d·Σ q
 };
 
 std::size_t activation_bytes(const ActivationFormat& format, int rows, int columns);

@@ -38,7 +38,8 @@ struct Problem {
   Activations x;
   std::vector<float> dense, y;
 
-  Problem(int rows, int n, int k, int bits, int group) {
+  Problem(int rows, int n, int k, int bits, int group, const qmm::Row* row = nullptr,
+          Precision precision = Precision::standard) {
     const std::size_t elements = static_cast<std::size_t>(n) * static_cast<std::size_t>(k);
     const std::size_t groups = elements / static_cast<std::size_t>(group);
     codes = random_bytes(elements / 8 * static_cast<std::size_t>(bits));
@@ -49,7 +50,8 @@ struct Problem {
       reinterpret_cast<std::uint16_t*>(biases.get())[i] = static_cast<std::uint16_t>(0xbda0 + i % 8);
     }
     w = {codes.get(), scales.get(), biases.get(), Element::bf16, bits, group, n, k};
-    const ActivationFormat format = activation_format(w, Precision::standard);
+    const ActivationFormat format =
+        row == nullptr ? activation_format(w, precision) : qmm::activation_format(*row, w, precision);
     memory = random_bytes(activation_bytes(format, rows, k));
     x = lay_out_activations(format, rows, k, memory.get());
     dense.assign(static_cast<std::size_t>(rows) * static_cast<std::size_t>(k), 0.5f);
@@ -102,17 +104,12 @@ void quantize(benchmark::State& state, const qmm::Row& row, int bits) {
       benchmark::Counter(rate(4.0 * p.w.columns), benchmark::Counter::kIsIterationInvariantRate);
 }
 
-void gemm(benchmark::State& state, const qmm::Row& row, int bits, int rows, int threads) {
+void gemm(benchmark::State& state, const qmm::Row& row, Precision precision, int bits, int rows) {
   constexpr int n = 2048, k = 2048;
-  Problem p(rows, n, k, bits, 64);
-  ThreadPool pool(threads);
+  Problem p(rows, n, k, bits, 64, &row, precision);
   for (auto _ : state) {
-    pool.run(rows, 4, [&](std::int64_t begin, std::int64_t end, int) {
-      qmm::quantize(row, p.dense.data(), k, p.x, static_cast<int>(begin), static_cast<int>(end));
-    });
-    pool.run(n, 32, [&](std::int64_t begin, std::int64_t end, int) {
-      qmm::multiply(row, p.w, p.x, p.y.data(), n, static_cast<int>(begin), static_cast<int>(end));
-    });
+    qmm::quantize(row, p.dense.data(), k, p.x, 0, rows);
+    qmm::multiply(row, p.w, p.x, p.y.data(), n, 0, n);
   }
   state.counters["GMAC/s"] = benchmark::Counter(rate(static_cast<double>(rows) * n * k),
                                                 benchmark::Counter::kIsIterationInvariantRate);
@@ -138,10 +135,13 @@ const int registered = [] {
     for (int bits : {4, 3}) {
       benchmark::RegisterBenchmark(("quantize/" + isa + "/bits:" + std::to_string(bits)).c_str(), quantize,
                                    row, bits);
-      for (int rows : {4, 8, 32, 240}) {
-        const std::string name =
-            "gemm/" + isa + "/bits:" + std::to_string(bits) + "/rows:" + std::to_string(rows);
-        benchmark::RegisterBenchmark(name.c_str(), gemm, row, bits, rows, 1)->UseRealTime();
+      for (Precision precision : {Precision::standard, Precision::fast}) {
+        const std::string kind = precision == Precision::fast ? "gemm_fast/" : "gemm/";
+        for (int rows : {4, 8, 32, 240}) {
+          const std::string name =
+              kind + isa + "/bits:" + std::to_string(bits) + "/rows:" + std::to_string(rows);
+          benchmark::RegisterBenchmark(name.c_str(), gemm, row, precision, bits, rows);
+        }
       }
     }
   }

@@ -25,7 +25,7 @@ struct AlignedBytes {
 
 std::vector<float> product(const Row& row, const QuantizedMatrix& w, const std::vector<float>& x, int rows,
                            Precision precision = Precision::standard) {
-  const ActivationFormat format = activation_format(w, precision);
+  const ActivationFormat format = qmm::activation_format(row, w, precision);
   AlignedBytes memory(activation_bytes(format, rows, w.columns));
   const Activations a = lay_out_activations(format, rows, w.columns, memory.get());
   qmm::quantize(row, x.data(), w.columns, a, 0, rows);
@@ -76,12 +76,17 @@ TEST(Qmm, EveryLevelEqualsTheScalarTwin) {
 TEST(Qmm, FastEqualsTheScalarTwin) {
   for (const Row* row : executable_rows()) {
     for (int bits : {2, 3, 4, 5, 6, 8}) {
-      const Weights w(33, 1024 + 192, bits, 64, Element::bf16);
-      for (int rows : {1, 9}) {
-        const std::vector<float> x = gaussian(rows, w.matrix.columns);
-        EXPECT_TRUE(same_bits(product(*row, w.matrix, x, rows, Precision::fast),
-                              product(scalar(), w.matrix, x, rows, Precision::fast)))
-            << isa_name(row->isa) << ", " << bits << " bits, M " << rows;
+      for (int group : {32, 64, 128}) {
+        for (int columns : {group, 3 * group, 1024, 1024 + 5 * group}) {
+          const Weights w(35, columns, bits, group, Element::bf16, 1);
+          for (int rows : {1, 2, 9}) {
+            const std::vector<float> x = gaussian(rows, columns, true);
+            ASSERT_TRUE(same_bits(product(*row, w.matrix, x, rows, Precision::fast),
+                                  product(scalar(), w.matrix, x, rows, Precision::fast)))
+                << isa_name(row->isa) << ", " << bits << " bits, group " << group << ", K " << columns
+                << ", M " << rows;
+          }
+        }
       }
     }
   }

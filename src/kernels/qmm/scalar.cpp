@@ -9,8 +9,8 @@
 
 namespace pome::kernels::qmm::scalar {
 void quantize(const float* x, const Activations& to, int row) {
-  const auto [unit, interleave, levels] = to.format;
-  std::int16_t* q = to.q + row * to.stride;
+  const int unit = to.format.unit, interleave = to.format.interleave, levels = to.format.levels;
+  std::int16_t* q = static_cast<std::int16_t*>(to.q) + row * to.stride;
   std::fill_n(q, static_cast<std::int64_t>(to.units) * unit, std::int16_t{0});
   for (int u = 0; u < to.units; ++u) {
     const std::int64_t at = static_cast<std::int64_t>(row) * to.units + u;
@@ -41,7 +41,7 @@ void quantize(const float* x, const Activations& to, int row) {
 
 void gemv(const QuantizedMatrix& w, const Activations& x, int row, float* y, int begin, int end) {
   const int unit = x.format.unit;
-  const std::int16_t* q = x.q + row * x.stride;
+  const std::int16_t* q = static_cast<const std::int16_t*>(x.q) + row * x.stride;
   const float* d = x.scale + static_cast<std::int64_t>(row) * x.units;
   const float* sum = x.sum + static_cast<std::int64_t>(row) * x.units;
   for (int n = begin; n < end; ++n) {
