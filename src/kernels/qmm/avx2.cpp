@@ -257,6 +257,12 @@ void fill_panel(Panel& panel, const QuantizedMatrix& w, int first_row, int first
   }
 }
 
+// Tiles of nearly equal size: one row alone would leave most accumulators idle.
+inline int rows_of_next_tile(int rows) {
+  const int tiles = (rows + largest_tile - 1) / largest_tile;
+  return (rows + tiles - 1) / tiles;
+}
+
 struct Tile {
   const Dword* x;       // row 0's pairs of this block
   std::int64_t stride;  // dwords from row to row
@@ -338,7 +344,8 @@ void gemm_of(const QuantizedMatrix& w, const Activations& x, float* y, std::int6
     for (int u = 0; u < valid_units; u += units_per_block) {
       const int units = valid_units - u < units_per_block ? valid_units - u : units_per_block;
       fill_panel<Bits, Unit>(panel, w, n, u, units);
-      for (int m = 0; m < x.rows;) {
+      for (int m = 0, tile_rows; m < x.rows; m += tile_rows) {
+        tile_rows = rows_of_next_tile(x.rows - m);
         const std::int64_t scales = static_cast<std::int64_t>(m) * x.units + u;
         const Tile tile = {reinterpret_cast<const Dword*>(static_cast<const std::int16_t*>(x.q) +
                                                           m * x.stride + static_cast<std::int64_t>(u) * Unit),
@@ -349,16 +356,19 @@ void gemm_of(const QuantizedMatrix& w, const Activations& x, float* y, std::int6
                            y + m * y_stride + n,
                            y_stride,
                            columns};
-        const int rows = x.rows - m;
-        if (rows >= largest_tile) {
-          multiply_tile<largest_tile>(panel, layout, units, tile);
-          m += largest_tile;
-        } else if (rows >= 2) {
-          multiply_tile<2>(panel, layout, units, tile);
-          m += 2;
-        } else {
-          multiply_tile<1>(panel, layout, units, tile);
-          m += 1;
+        switch (tile_rows) {
+          case 1:
+            multiply_tile<1>(panel, layout, units, tile);
+            break;
+          case 2:
+            multiply_tile<2>(panel, layout, units, tile);
+            break;
+          case 3:
+            multiply_tile<3>(panel, layout, units, tile);
+            break;
+          default:
+            multiply_tile<largest_tile>(panel, layout, units, tile);
+            break;
         }
       }
     }
