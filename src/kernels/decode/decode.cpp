@@ -8,21 +8,21 @@ namespace decode {
 namespace {
 
 constexpr Row table[] = {
-    {Isa::scalar, scalar::affine, scalar::floats},
+    {Isa::scalar, scalar::affine, scalar::floats, scalar::e2m1, scalar::e4m3},
 #if defined(__x86_64__)
-    {Isa::avx2, avx2::affine, avx2::floats},
-    {Isa::avx512vnni, avx512vnni::affine, avx512vnni::floats},
+    {Isa::avx2, avx2::affine, avx2::floats, avx2::e2m1, avx2::e4m3},
+    {Isa::avx512vnni, avx512vnni::affine, avx512vnni::floats, avx512vnni::e2m1, avx512vnni::e4m3},
 #endif
 };
+
+}  // namespace
+
+std::span<const Row> rows() { return table; }
 
 const Row& active_row() {
   static const Row& row = choose_row(rows(), active_isa());
   return row;
 }
-
-}  // namespace
-
-std::span<const Row> rows() { return table; }
 
 }  // namespace decode
 

@@ -1,14 +1,16 @@
-// The levels of decode. `first` counts elements from data.
+// The levels of decode (row.h says what they do).
 #pragma once
 
 #include "kernels/decode/decode.h"
 
 namespace pome::kernels::decode {
 
-#define POME_DECODE_LEVEL(level)                                                          \
-  namespace level {                                                                       \
-  void affine(const QuantizedMatrix& matrix, int row, int begin, int count, float* out);  \
-  void floats(const void* data, Element type, std::int64_t first, int count, float* out); \
+#define POME_DECODE_LEVEL(level)                                                               \
+  namespace level {                                                                            \
+  void affine(const QuantizedMatrix& matrix, int row, int begin, int count, float* out);       \
+  void floats(const void* data, Element type, std::int64_t first, int count, float* out);      \
+  void e2m1(const std::uint8_t* codes, const float* scales, int group, int count, float* out); \
+  void e4m3(const std::uint8_t* codes, const float* scales, int group, int count, float* out); \
   }
 
 POME_DECODE_LEVEL(scalar)

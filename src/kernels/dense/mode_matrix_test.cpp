@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
+
 #include "kernels/decode/row.h"
 #include "kernels/test_data.h"
 
@@ -54,6 +56,59 @@ TEST(ModeMatrix, PartsOfARowAreTheRow) {
     decode_row(w.matrix, 2, 0, 256, whole.data());
     for (int k = 0; k < 256; k += 64) decode_row(w.matrix, 2, k, 64, parts.data() + k);
     EXPECT_TRUE(same_bits(parts, whole)) << name;
+  }
+}
+
+TEST(ModeMatrix, FloatKernelsDecodeWhatTheModeDecodes) {
+  for (const char* name : {"mxfp4", "mxfp8", "nvfp4"}) {
+    const quant::Mode& mode = *quant::find_mode(name);
+    const int columns = 32 * 256, group = mode.default_group_size;
+    std::vector<std::byte> codes(static_cast<std::size_t>(columns / 8 * mode.default_bits));
+    std::vector<std::byte> scales(static_cast<std::size_t>(columns / group));
+    for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<std::byte>(i * 7 + i / 256);
+    for (std::size_t i = 0; i < scales.size(); ++i)
+      scales[i] = static_cast<std::byte>(i);  // every one there is
+    const ModeMatrix matrix = {
+        &mode, codes.data(), scales.data(), nullptr, Dtype::u8, mode.default_bits, group, 1, columns};
+    std::vector<float> expected(static_cast<std::size_t>(columns)), out(expected.size());
+    mode.decode_row({codes.data(), scales.data(), nullptr, Dtype::u8, columns, mode.default_bits, group},
+                    expected.data());
+    decode_row(matrix, 0, 0, columns, out.data());
+    int numbers = 0;
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      if (std::isnan(expected[i])) {
+        EXPECT_TRUE(std::isnan(out[i])) << name << ", element " << i;
+      } else {
+        EXPECT_EQ(std::bit_cast<std::uint32_t>(out[i]), std::bit_cast<std::uint32_t>(expected[i]))
+            << name << ", " << i;
+        ++numbers;
+      }
+    }
+    EXPECT_GT(numbers, columns / 2);
+  }
+}
+
+TEST(ModeMatrix, EveryLevelDecodesFloatsAlike) {
+  std::vector<std::uint8_t> codes(256);
+  for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<std::uint8_t>(i);
+  std::vector<float> scales = gaussian(1, 32);
+  for (int group : {16, 32}) {
+    std::vector<float> four(512), eight(256);
+    decode::rows().front().e2m1(codes.data(), scales.data(), group, 512, four.data());
+    decode::rows().front().e4m3(codes.data(), scales.data(), group, 256, eight.data());
+    for (const decode::Row* row : executable(decode::rows())) {
+      std::vector<float> out(512);
+      row->e2m1(codes.data(), scales.data(), group, 512, out.data());
+      EXPECT_TRUE(same_bits(out, four)) << isa_name(row->isa);
+      out.resize(256);
+      row->e4m3(codes.data(), scales.data(), group, 256, out.data());
+      for (std::size_t i = 0; i < 256; ++i) {
+        EXPECT_TRUE(std::isnan(eight[i])
+                        ? std::isnan(out[i])
+                        : std::bit_cast<std::uint32_t>(out[i]) == std::bit_cast<std::uint32_t>(eight[i]))
+            << isa_name(row->isa) << ", code " << i;
+      }
+    }
   }
 }
 
