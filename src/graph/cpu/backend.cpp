@@ -8,6 +8,7 @@
 #include "base/threads.h"
 #include "graph/cpu/recorder.h"
 #include "graph/cpu/run.h"
+#include "kernels/isa.h"
 
 namespace pome::graph {
 namespace {
@@ -141,6 +142,7 @@ class CpuBackend final : public Backend {
 }  // namespace
 
 std::unique_ptr<Backend> make_cpu_backend(const BackendOptions& options) {
+  kernels::active_isa();  // a wrong $POME_ISA is said at once
   return std::make_unique<CpuBackend>(options);
 }
 
