@@ -17,8 +17,8 @@ struct Row {
 // Best first.
 constexpr Row backends[] = {
     {"mlx", [](const BackendOptions&) { return make_mlx_gpu_backend(); }},
-    {"reference", [](const BackendOptions&) { return make_reference_backend(); }},
     {"cpu", make_cpu_backend},
+    {"reference", [](const BackendOptions&) { return make_reference_backend(); }},
 };
 
 constexpr std::pair<std::string_view, Precision> precisions[] = {
