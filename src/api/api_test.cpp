@@ -28,7 +28,7 @@ ErrorKind kind_of(Function function) {
 }
 
 TEST(Api, AnswersAndTokenizes) {
-  const Model model = Library({.backend = "reference", .hf_cache = {}}).open(sound);
+  const Model model = Library({.backend = "cpu", .hf_cache = {}}).open(sound);
   std::string streamed;
   const Answer answer = model.generate("why", short_answers(), [&](std::string_view text) {
     streamed += text;
@@ -45,7 +45,7 @@ TEST(Api, AnswersAndTokenizes) {
 }
 
 TEST(Api, ASessionOutlivesTheHandlesItCameFrom) {
-  Session session = Library({.backend = "reference", .hf_cache = {}}).open(sound).chat(short_answers());
+  Session session = Library({.backend = "cpu", .hf_cache = {}}).open(sound).chat(short_answers());
   session.send("one");
   session.retry();
   ASSERT_EQ(session.messages().size(), 2u);
@@ -65,7 +65,7 @@ TEST(Api, ReturningFalseEndsTheAnswer) {
   config["max_position_embeddings"] = 1 << 20;  // the end of the context is far away
   write_file_atomic(scratch.path() / "model/config.json", config.dump());
   const Model model =
-      Library({.backend = "reference", .hf_cache = {}}).open((scratch.path() / "model").string());
+      Library({.backend = "cpu", .hf_cache = {}}).open((scratch.path() / "model").string());
   GenerateOptions options;
   options.temperature = 5;
   options.more["logit_bias"] = R"({"0": -1000})";  // no end token
@@ -74,7 +74,7 @@ TEST(Api, ReturningFalseEndsTheAnswer) {
 }
 
 TEST(Api, ThreadsShareAModel) {
-  const Model model = Library({.backend = "reference", .hf_cache = {}}).open(sound);
+  const Model model = Library({.backend = "cpu", .hf_cache = {}}).open(sound);
   const std::string alone = model.complete("hello", short_answers()).text;
   std::vector<std::string> texts(4);
   std::vector<std::thread> threads;
@@ -87,7 +87,7 @@ TEST(Api, ThreadsShareAModel) {
 
 TEST(Api, MistakesAreErrors) {
   EXPECT_EQ(kind_of([] { Library({.backend = "abacus", .hf_cache = {}}); }), ErrorKind::usage);
-  const Library library({.backend = "reference", .hf_cache = "/nonexistent"});
+  const Library library({.backend = "cpu", .hf_cache = "/nonexistent"});
   EXPECT_EQ(kind_of([&] { library.open("org/name"); }), ErrorKind::not_found);
   const Model model = library.open(sound);
   GenerateOptions options;

@@ -1,9 +1,9 @@
 #include "base/threads.h"
 
 #include <atomic>
-#include <thread>
 
 #include "base/error.h"
+#include "base/thread_pool.h"
 
 namespace pome {
 namespace {
@@ -14,7 +14,7 @@ std::atomic<int> asked_for{0};
 
 int threads() {
   const int count = asked_for;
-  return count > 0 ? count : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  return count > 0 ? count : default_threads();
 }
 
 void set_threads(int count) {

@@ -87,6 +87,8 @@ class FakeRunner final : public graph::Runner {
     return std::make_unique<FakeCache>(window_);
   }
 
+  std::uint64_t recorded_programs() const override { return 0; }
+
   void run(const graph::Step& step, graph::Outputs& outputs) override {
     if (on_step) on_step(step);  // may throw
     EXPECT_TRUE(thread_ == std::thread::id{} || thread_ == std::this_thread::get_id());

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "graph/cpu/backend.h"
 #include "graph/mlx/backend.h"
 
 namespace pome::graph {
@@ -10,18 +11,37 @@ namespace {
 
 struct Row {
   std::string_view name;
-  std::unique_ptr<Backend> (*make)();  // null where this machine lacks what it needs
+  std::unique_ptr<Backend> (*make)(const BackendOptions&);  // null where this machine lacks what it needs
 };
 
 // Best first.
 constexpr Row backends[] = {
-    {"mlx", make_mlx_gpu_backend},
-    {"reference", make_reference_backend},
+    {"mlx", [](const BackendOptions&) { return make_mlx_gpu_backend(); }},
+    {"cpu", make_cpu_backend},
+    {"reference", [](const BackendOptions&) { return make_reference_backend(); }},
+};
+
+constexpr std::pair<std::string_view, Precision> precisions[] = {
+    {"default", Precision::standard},
+    {"exact", Precision::exact},
+    {"fast", Precision::fast},
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_backend(std::string_view name) {
+Precision precision_from_name(std::string_view name) {
+  for (const auto& [known, precision] : precisions) {
+    if (known == name) return precision;
+  }
+  fail(ErrorKind::usage, "precision \"{}\" is unknown, expected default, exact or fast", name);
+}
+
+std::unique_ptr<Backend> make_backend(std::string_view name, const BackendOptions& given) {
+  BackendOptions options = given;
+  if (!options.precision) {
+    const char* wanted = std::getenv("POME_PRECISION");
+    options.precision = wanted == nullptr ? Precision::standard : precision_from_name(wanted);
+  }
   if (name.empty()) {
     if (const char* wanted = std::getenv("POME_BACKEND"); wanted != nullptr) name = wanted;
   }
@@ -31,7 +51,7 @@ std::unique_ptr<Backend> make_backend(std::string_view name) {
       known += fmt::format("{}{}", known.empty() ? "" : ", ", row.name);
       continue;
     }
-    if (auto backend = row.make()) return backend;
+    if (auto backend = row.make(options)) return backend;
     if (!name.empty()) fail(ErrorKind::usage, "backend \"{}\": this machine has no device for it", name);
   }
   fail(ErrorKind::usage, "backend \"{}\" is unknown, expected one of {}", name, known);

@@ -1,9 +1,11 @@
 // Where a model computes.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,6 +46,9 @@ class Runner {
 
   // Runs one step and appends to its caches. On an Error the caches of the step are as before.
   virtual void run(const Step& step, Outputs& outputs) = 0;
+
+  // How often `forward` was called: a backend that keeps programs calls it once per shape of step.
+  virtual std::uint64_t recorded_programs() const = 0;
 };
 
 class Backend {
@@ -56,8 +61,22 @@ class Backend {
   virtual int cache_element_bytes() const = 0;
 };
 
-// "reference" (MLX, float32 on the CPU: the oracle), and "" for the best backend of this machine, which
-// $POME_BACKEND overrides. Throws Error(usage) for a name that this build does not have.
-std::unique_ptr<Backend> make_backend(std::string_view name = "");
+enum class Precision : std::uint8_t {
+  standard,  // "default": 16-bit activations before quantized weights, float16 caches
+  exact,     // float32 throughout
+  fast,      // 8-bit activations before quantized weights
+};
+
+struct BackendOptions {
+  std::optional<Precision> precision;  // of the "cpu" backend; without: $POME_PRECISION, else standard
+  int threads = 0;                     // 0: threads() of base/threads.h
+};
+
+// Throws Error(usage) for a name other than "default", "exact" and "fast".
+Precision precision_from_name(std::string_view name);
+
+// "cpu" (our own kernels), "reference" (MLX, float32 on the CPU: the oracle), and "" for the best backend of
+// this machine, which $POME_BACKEND overrides. Throws Error(usage) for a name that this build does not have.
+std::unique_ptr<Backend> make_backend(std::string_view name = "", const BackendOptions& options = {});
 
 }  // namespace pome::graph

@@ -20,10 +20,10 @@ using testing::rounded;
 
 constexpr double close = 2e-5;
 
-class Operations : public ::testing::TestWithParam<const char*> {
+class Operations : public ::testing::TestWithParam<testing::Tested> {
  protected:
   Backend& backend() { return *backend_; }
-  std::unique_ptr<Backend> backend_ = make_backend(GetParam());
+  std::unique_ptr<Backend> backend_ = GetParam().make();
 };
 
 // y[r][c] = f(r, c)
@@ -111,7 +111,7 @@ TEST_P(Operations, QuantizedWeightsOfAllBitsGroupsAndScales) {
             const Linear linear{.name = "l", .weight = q.weight, .bias = {}, .adapters = {}};
             const Matrix y = evaluate(backend(), x, [&](Graph& g, Value v) { return g.linear(linear, v); });
             const Matrix expected = matmul(x, q.values);
-            EXPECT_LE(max_difference(y, expected), 5e-4) << bits << " bits, group " << group;
+            EXPECT_LE(max_difference(y, expected), GetParam().quantized) << bits << " bits, group " << group;
             const Matrix embedded =
                 evaluate(backend(), x, [&](Graph& g, Value) { return g.embedding(q.weight); });
             const Matrix first = table_of(rows, 256, [&](int r, int c) { return at(q.values, r, c); });
@@ -350,7 +350,8 @@ TEST_P(Operations, StepsThatContradictThemselvesAreRefused) {
   EXPECT_TRUE(outputs.empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, Operations, ::testing::Values("reference"));
+INSTANTIATE_TEST_SUITE_P(Backends, Operations, ::testing::ValuesIn(testing::every_backend),
+                         [](const auto& tested) { return std::string(tested.param.name); });
 
 TEST(Backends, ReferenceIsByNameAndOthersAreRefused) {
   EXPECT_EQ(make_backend("reference")->name(), "reference");

@@ -27,4 +27,7 @@ struct Step {
   bool layer_outputs = false;          // also keep what the model passes to Graph::output as "layers.<i>"
 };
 
+// Throws Error(internal) for a step that contradicts itself.
+void check_step(const Step& step);
+
 }  // namespace pome::graph

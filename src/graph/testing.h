@@ -2,11 +2,36 @@
 #pragma once
 
 #include <cstring>
+#include <ostream>
 #include <random>
 
 #include "graph/backend.h"
 
 namespace pome::graph::testing {
+
+// A backend at a precision, and what that precision costs against float64: in products of quantized weights
+// some hundred in size, and in attention over a cache.
+struct Tested {
+  const char* name;
+  const char* backend;
+  Precision precision;
+  double quantized = 5e-4;
+  double cached = 2e-5;
+  bool kv_bits_4 = false;
+
+  std::unique_ptr<Backend> make() const {
+    return make_backend(backend, {.precision = precision, .threads = 3});
+  }
+};
+
+inline constexpr Tested every_backend[] = {
+    {.name = "reference", .backend = "reference", .precision = Precision::exact, .kv_bits_4 = true},
+    {.name = "cpu_exact", .backend = "cpu", .precision = Precision::exact},
+    {.name = "cpu", .backend = "cpu", .precision = Precision::standard, .quantized = 2e-2, .cached = 3e-3},
+    {.name = "cpu_fast", .backend = "cpu", .precision = Precision::fast, .quantized = 6, .cached = 3e-3},
+};
+
+inline void PrintTo(const Tested& tested, std::ostream* out) { *out << tested.name; }
 
 // A tensor of these values, rounded to dtype; its bytes begin `misaligned` bytes behind an aligned address.
 inline formats::Tensor make_tensor(std::string name, std::vector<std::int64_t> shape,

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <map>
 
 #include "formats/safetensors.h"
 #include "models/model.h"
@@ -16,8 +17,20 @@ namespace {
 
 using graph::Matrix;
 
-constexpr double tolerance = 1e-3;       // of the logits' standard deviation, against the reference
-constexpr double self_tolerance = 1e-4;  // against another way of computing the same
+// Largest differences, as parts of the logits' standard deviation.
+struct Arithmetic {
+  const char* name;
+  const char* backend;
+  graph::Precision precision;
+  double tolerance;       // against the reference
+  double self_tolerance;  // against another way of computing the same
+};
+
+constexpr Arithmetic arithmetics[] = {
+    {"reference", "reference", graph::Precision::exact, 1e-3, 1e-4},
+    {"cpu_exact", "cpu", graph::Precision::exact, 1e-3, 0},
+    {"cpu", "cpu", graph::Precision::standard, 2e-2, 0},
+};
 
 const fs::path golden_root = fs::path(POME_SOURCE_DIR) / "tests" / "golden";
 
@@ -25,10 +38,12 @@ const fs::path golden_root = fs::path(POME_SOURCE_DIR) / "tests" / "golden";
 struct Case {
   fs::path folder;
   fs::path adapter;
+  const Arithmetic* arithmetic = nullptr;
+
   std::string name() const {
     std::string text = fs::relative(adapter.empty() ? folder : adapter, golden_root).string();
     std::replace_if(text.begin(), text.end(), [](char c) { return std::isalnum(c) == 0; }, '_');
-    return text;
+    return text + "_" + arithmetic->name;
   }
 };
 
@@ -41,9 +56,12 @@ std::vector<Case> find_cases() {
     if (!fs::is_directory(family)) continue;
     for (const auto& entry : fs::directory_iterator(family)) {
       if (!fs::exists(entry.path() / "config.json")) continue;
-      cases.push_back({entry.path(), {}});
-      for (const auto& inner : fs::directory_iterator(entry.path())) {
-        if (fs::exists(inner.path() / "adapter_config.json")) cases.push_back({entry.path(), inner.path()});
+      for (const Arithmetic& arithmetic : arithmetics) {
+        cases.push_back({entry.path(), {}, &arithmetic});
+        for (const auto& inner : fs::directory_iterator(entry.path())) {
+          if (!fs::exists(inner.path() / "adapter_config.json")) continue;
+          cases.push_back({entry.path(), inner.path(), &arithmetic});
+        }
       }
     }
   }
@@ -85,7 +103,7 @@ double max_difference(std::span<const float> a, std::span<const float> b) {
 class Golden : public testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
-    const auto& [folder, adapter_folder] = GetParam();
+    const auto& [folder, adapter_folder, arithmetic] = GetParam();
     loaded_ = load_model(folder);
     if (!adapter_folder.empty()) adapter_ = add_adapter(*loaded_, adapter_folder);
     runner_ =
@@ -99,9 +117,16 @@ class Golden : public testing::TestWithParam<Case> {
   }
 
   static graph::Backend& backend() {
-    static const std::unique_ptr<graph::Backend> one = graph::make_backend("reference");
+    static std::map<std::string_view, std::unique_ptr<graph::Backend>> made;
+    const Arithmetic& arithmetic = *GetParam().arithmetic;
+    auto& one = made[arithmetic.name];
+    if (one == nullptr)
+      one = graph::make_backend(arithmetic.backend, {.precision = arithmetic.precision, .threads = 3});
     return *one;
   }
+
+  static double tolerance() { return GetParam().arithmetic->tolerance; }
+  static double self_tolerance() { return GetParam().arithmetic->self_tolerance; }
 
   int length() const { return static_cast<int>(tokens_.size()); }
 
@@ -170,12 +195,12 @@ TEST_P(Golden, WholePassAgreesWithTheReference) {
     const auto found = outputs.find(fmt::format("layers.{}", i));
     ASSERT_NE(found, outputs.end()) << "layer " << i;
     const double error = max_difference(expected, found->second.values) / deviation(expected);
-    EXPECT_LE(error, tolerance) << "layer " << i << " is the first that differs";
+    EXPECT_LE(error, tolerance()) << "layer " << i << " is the first that differs";
     worst_layer = std::max(worst_layer, error);
   }
   const double error = error_against(logits_, outputs.at("logits").values);
-  EXPECT_LE(error, tolerance);
-  std::printf("  %-34s logits %.1e  layers %.1e\n", GetParam().name().c_str(), error, worst_layer);
+  EXPECT_LE(error, tolerance());
+  std::printf("  %-44s logits %.1e  layers %.1e\n", GetParam().name().c_str(), error, worst_layer);
 }
 
 TEST_P(Golden, GreedyContinuationAgreesWithTheReference) {
@@ -188,7 +213,7 @@ TEST_P(Golden, GreedyContinuationAgreesWithTheReference) {
 TEST_P(Golden, AnyCuttingOfThePromptGivesTheSameLogits) {
   const std::vector<float> whole = run(tokens_, nullptr, length()).at("logits").values;
   for (const int chunk : {1, 7, 13, length()}) {
-    EXPECT_LE(error_against(whole, in_chunks(chunk)), self_tolerance) << "chunks of " << chunk;
+    EXPECT_LE(error_against(whole, in_chunks(chunk)), self_tolerance()) << "chunks of " << chunk;
   }
 }
 
@@ -217,12 +242,12 @@ TEST_P(Golden, PackedWithOthersGivesTheSameLogits) {
   const std::span<const float> all = packed.values;
   const auto alone = run(tokens_, nullptr, length()).at("logits");
   const auto tail = std::span(alone.values).subspan(10 * width);
-  EXPECT_LE(error_against(tail, all.subspan(5 * width, tail.size())), self_tolerance);
-  EXPECT_LE(error_against(alone.values, all.subspan(5 * width + tail.size())), self_tolerance);
+  EXPECT_LE(error_against(tail, all.subspan(5 * width, tail.size())), self_tolerance());
+  EXPECT_LE(error_against(alone.values, all.subspan(5 * width + tail.size())), self_tolerance());
 
   adapter_ = 0;
   const auto base = run(std::span(tokens_).subspan(20, 5), nullptr, 5).at("logits");
-  EXPECT_LE(error_against(base.values, all.first(5 * width)), self_tolerance);
+  EXPECT_LE(error_against(base.values, all.first(5 * width)), self_tolerance());
 }
 
 TEST_P(Golden, OnlyTheWantedRowsComeBack) {
@@ -238,7 +263,7 @@ TEST_P(Golden, OnlyTheWantedRowsComeBack) {
   ASSERT_EQ(some.rows, 3);
   for (int i = 0; i < 3; ++i) {
     EXPECT_LE(error_against(all.row(step.out_rows[static_cast<std::size_t>(i)]), some.row(i)),
-              self_tolerance);
+              self_tolerance());
   }
   EXPECT_FALSE(outputs.contains("layers.0"));
 }

@@ -35,7 +35,7 @@ TEST(Bench, MeasuresEveryCombination) {
   EXPECT_EQ(json["results"][3]["depth"], 20);
   EXPECT_EQ(json["results"][3]["batch"], 3);
   EXPECT_GT(json["results"][0]["threads"], 0);
-  EXPECT_EQ(json["backend"], "reference");
+  EXPECT_EQ(json["backend"], "cpu");
 }
 
 TEST(Bench, StopsAndRefuses) {

@@ -1,4 +1,4 @@
-// For tests: a library of its own with the reference backend, and models of a few hundred parameters.
+// For tests: a library of its own with the CPU backend, and models of a few hundred parameters.
 #pragma once
 
 #include <string>
@@ -23,7 +23,7 @@ struct TinyLibrary {
                      .config = scratch.path() / "config",
                      .hf_cache = scratch.path() / "hub",
                      .demo = golden("broken/sound")};
-  Library library{{.backend = "reference", .engine = {}, .paths = paths, .available_memory = [this] {
+  Library library{{.backend = "cpu", .engine = {}, .paths = paths, .available_memory = [this] {
                      return available;
                    }}};
 

@@ -55,7 +55,7 @@ The verbs for measuring and porting.
   prompt  generation  depth  batch  prompt tokens/s  generation tokens/s  peak memory
   8       8           0      1      … ± 0.0 … ± 0.0 …
   16      8           0      1      … ± 0.0 … ± 0.0 …
-  backend reference, … threads, memory reads … GB/s
+  backend cpu, … threads, memory reads … GB/s
   $ pome bench $model -p 8 -g 8 -r 1 --json
   {"results":[{"prompt_tokens":8,"generation_tokens":8,"depth":0,"batch":1,"prompt_tps":…,"generation_tps":…,"stddev":0.0,"peak_memory_bytes":…,"threads":…}],"read_bandwidth_gbps":…}
   $ pome bench $model -p 8,x
@@ -72,8 +72,8 @@ The verbs for measuring and porting.
   quantization   none
   dtype          F16
   layers         1 of width 32, vocabulary of 32, tied embeddings
-  context        64 tokens, 128 B of cache each
-  memory         20.7 KiB at 64 tokens
+  context        64 tokens, 64 B of cache each
+  memory         16.7 KiB at 64 tokens
   tokenizer      BPE, 32 tokens
   chat template  no
   licence        not stated

@@ -33,8 +33,10 @@ class MlxRunner final : public Runner {
     return MlxCache::restore(plan_, options, device_, saved);
   }
 
+  std::uint64_t recorded_programs() const override { return recorded_; }
+
   void run(const Step& step, Outputs& outputs) override {
-    check(step);
+    check_step(step);
     const std::vector<MlxCache*> caches = caches_of(step);
     try {
       Outputs computed = compute(step, caches);
@@ -51,26 +53,6 @@ class MlxRunner final : public Runner {
   }
 
  private:
-  static void check(const Step& step) {
-    int next = 0;
-    for (const Segment& segment : step.segments) {
-      const int past = segment.cache == nullptr ? 0 : segment.cache->length();
-      if (segment.begin != next || segment.length <= 0 || segment.planned_length < past + segment.length) {
-        fail(ErrorKind::internal, "step: segment of {} rows at {}, after {} cached of {} planned positions",
-             segment.length, segment.begin, past, segment.planned_length);
-      }
-      next += segment.length;
-    }
-    if (next == 0 || next != static_cast<int>(step.tokens.size())) {
-      fail(ErrorKind::internal, "step: segments cover {} of {} tokens", next, step.tokens.size());
-    }
-    int least = 0;
-    for (const std::int32_t row : step.out_rows) {
-      if (row < least || row >= next) fail(ErrorKind::internal, "step: output row {} of {}", row, next);
-      least = row + 1;
-    }
-  }
-
   static std::vector<MlxCache*> caches_of(const Step& step) {
     std::vector<MlxCache*> caches;
     std::set<const Cache*> known;
@@ -85,6 +67,7 @@ class MlxRunner final : public Runner {
   }
 
   void record(MlxGraph& graph) {
+    ++recorded_;
     try {
       forward_(graph);
     } catch (const Error&) {  // knows its place already
@@ -123,6 +106,7 @@ class MlxRunner final : public Runner {
   CachePlan plan_;
   mx::Device device_;
   WeightArrays weights_;
+  std::uint64_t recorded_ = 0;
 };
 
 // MLX computes on one thread and leaves matmuls to BLAS, which has threads of its own. OpenBLAS takes MLX's

@@ -1,0 +1,62 @@
+#include <algorithm>
+
+#include "graph/cpu/program.h"
+
+namespace pome::graph::cpu {
+namespace {
+
+void touch(Program& program, int buffer, int phase) {
+  if (buffer < 0) return;
+  Buffer& b = program.buffers[static_cast<std::size_t>(buffer)];
+  if (b.first_phase < 0) b.first_phase = phase;
+  b.last_phase = phase;
+}
+
+}  // namespace
+
+void plan_arena(Program& program) {
+  const auto quantized_buffer = [&](int index) {
+    return program.quantized[static_cast<std::size_t>(index)].buffer;
+  };
+  for (std::size_t i = 0; i < program.phases.size(); ++i) {
+    const int at = static_cast<int>(i);
+    const Phase& phase = program.phases[i];
+    touch(program, phase.input.buffer, at);
+    touch(program, phase.out.buffer, at);
+    for (const RowOp& op : phase.ops) {
+      for (const View& view : {op.a, op.b, op.out}) touch(program, view.buffer, at);
+      if (op.kind == RowKind::quantize) touch(program, quantized_buffer(op.index), at);
+    }
+    for (const Product& product : phase.products) {
+      if (product.activations >= 0) touch(program, quantized_buffer(product.activations), at);
+      touch(program, product.out.buffer, at);
+      touch(program, product.residual.buffer, at);
+    }
+  }
+
+  // First fit, in the order in which buffers come into use.
+  std::vector<Buffer*> order;
+  for (Buffer& buffer : program.buffers) {
+    if (buffer.output < 0 && buffer.first_phase >= 0) order.push_back(&buffer);
+  }
+  std::sort(order.begin(), order.end(), [](const Buffer* a, const Buffer* b) {
+    return std::pair(a->first_phase, a) < std::pair(b->first_phase, b);
+  });
+  std::vector<const Buffer*> live;  // by offset
+  for (Buffer* buffer : order) {
+    buffer->bytes = (buffer->bytes + 63) / 64 * 64;
+    std::erase_if(live, [&](const Buffer* b) { return b->last_phase < buffer->first_phase; });
+    std::size_t offset = 0;
+    for (const Buffer* other : live) {
+      if (offset + buffer->bytes <= other->offset) break;
+      offset = other->offset + other->bytes;
+    }
+    buffer->offset = offset;
+    const auto place = std::upper_bound(live.begin(), live.end(), offset,
+                                        [](std::size_t o, const Buffer* b) { return o < b->offset; });
+    live.insert(place, buffer);
+    program.arena_bytes = std::max(program.arena_bytes, offset + buffer->bytes);
+  }
+}
+
+}  // namespace pome::graph::cpu

@@ -1,0 +1,195 @@
+#include "graph/cpu/cache.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "base/error.h"
+
+namespace pome::graph {
+namespace {
+
+using kernels::CacheType;
+
+constexpr std::align_val_t alignment{64};
+
+std::size_t element_bytes(CacheType type) {
+  return type == CacheType::f32 ? 4 : type == CacheType::f16 ? 2 : 1;
+}
+
+std::size_t vectors_of(const CacheLayer& layer) {
+  return static_cast<std::size_t>(layer.kv_heads) * cache_block;
+}
+
+}  // namespace
+
+KvBlock::KvBlock(const CacheLayer& layer, CacheType type)
+    : half_((vectors_of(layer) * static_cast<std::size_t>(layer.head_dim) * element_bytes(type) + 63) / 64 *
+            64),
+      scales_(type == CacheType::i8 ? vectors_of(layer) : 0),
+      size_(2 * half_ + 2 * scales_ * sizeof(float)),
+      bytes_(static_cast<std::byte*>(::operator new(size_, alignment))) {
+  std::memset(bytes_, 0, size_);
+}
+
+KvBlock::KvBlock(const KvBlock& other)
+    : half_(other.half_),
+      scales_(other.scales_),
+      size_(other.size_),
+      bytes_(static_cast<std::byte*>(::operator new(size_, alignment))) {
+  std::memcpy(bytes_, other.bytes_, size_);
+}
+
+KvBlock::~KvBlock() { ::operator delete(bytes_, alignment); }
+
+CpuCache::CpuCache(CachePlan plan, CacheOptions options, CacheType type)
+    : plan_(std::move(plan)),
+      options_(options),
+      type_(options.kv_bits > 0 ? CacheType::i8 : type),
+      layers_(plan_.size()) {
+  check_cache_options(plan_, options_);
+  if (options_.kv_bits == 4) {
+    throw error(ErrorKind::unsupported, "kv_bits 4: caches on CPUs have 8 bits or none")
+        .with_hint("--kv-bits 8");
+  }
+}
+
+void CpuCache::put(Layer& layer, std::size_t index, std::shared_ptr<KvBlock> block) {
+  if (index >= layer.blocks.size()) {
+    layer.blocks.resize(index + 1);
+    layer.keys.resize(index + 1);
+    layer.values.resize(index + 1);
+    layer.key_scales.resize(index + 1);
+    layer.value_scales.resize(index + 1);
+  }
+  layer.keys[index] = block ? block->keys() : nullptr;
+  layer.values[index] = block ? block->values() : nullptr;
+  layer.key_scales[index] = block ? block->key_scales() : nullptr;
+  layer.value_scales[index] = block ? block->value_scales() : nullptr;
+  layer.blocks[index] = std::move(block);
+}
+
+void CpuCache::prepare(int rows) {
+  const auto wanted = static_cast<std::size_t>((length_ + rows + cache_block - 1) / cache_block);
+  const auto tail = static_cast<std::size_t>(length_ / cache_block);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    Layer& layer = layers_[i];
+    // The block that both a cache and its fork end in belongs to neither: the first to write copies it.
+    if (length_ % cache_block != 0 && layer.blocks[tail].use_count() > 1) {
+      put(layer, tail, std::make_shared<KvBlock>(*layer.blocks[tail]));
+    }
+    for (std::size_t b = layer.blocks.size(); b < wanted; ++b) {
+      put(layer, b, std::make_shared<KvBlock>(plan_[i], type_));
+    }
+  }
+}
+
+void CpuCache::store(int layer, int position, const float* key, const float* value) {
+  const CacheLayer& shape = plan_[static_cast<std::size_t>(layer)];
+  const KvBlock& block =
+      *layers_[static_cast<std::size_t>(layer)].blocks[static_cast<std::size_t>(position / cache_block)];
+  const std::size_t vector_bytes = static_cast<std::size_t>(shape.head_dim) * element_bytes(type_);
+  for (int head = 0; head < shape.kv_heads; ++head) {
+    const auto vector = static_cast<std::size_t>(head * cache_block + position % cache_block);
+    const std::size_t at = vector * vector_bytes;
+    const std::ptrdiff_t from = std::ptrdiff_t{head} * shape.head_dim;
+    const bool scaled = type_ == CacheType::i8;
+    kernels::store_head(type_, key + from, shape.head_dim, block.keys() + at,
+                        scaled ? block.key_scales() + vector : nullptr);
+    kernels::store_head(type_, value + from, shape.head_dim, block.values() + at,
+                        scaled ? block.value_scales() + vector : nullptr);
+  }
+}
+
+kernels::KeyValues CpuCache::view(int layer) const {
+  const Layer& from = layers_[static_cast<std::size_t>(layer)];
+  const int head_dim = plan_[static_cast<std::size_t>(layer)].head_dim;
+  return {.keys = from.keys.data(),
+          .values = from.values.data(),
+          .key_scales = type_ == CacheType::i8 ? from.key_scales.data() : nullptr,
+          .value_scales = type_ == CacheType::i8 ? from.value_scales.data() : nullptr,
+          .type = type_,
+          .block_positions = cache_block,
+          .head_stride = std::int64_t{cache_block} * head_dim,
+          .position_stride = head_dim};
+}
+
+void CpuCache::commit(int rows) {
+  length_ += rows;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const Visibility seen = visible(i);
+    if (seen.window == 0) continue;
+    for (std::size_t b = 0; b < layers_[i].blocks.size(); ++b) {
+      const int begin = static_cast<int>(b) * cache_block;
+      const int last = begin + cache_block - 1;
+      if (begin >= seen.keep && last <= length_ - seen.window) put(layers_[i], b, nullptr);
+    }
+  }
+}
+
+void CpuCache::discard() {
+  const auto held = static_cast<std::size_t>((length_ + cache_block - 1) / cache_block);
+  for (Layer& layer : layers_) {
+    if (layer.blocks.size() <= held) continue;
+    layer.blocks.resize(held);
+    layer.keys.resize(held);
+    layer.values.resize(held);
+    layer.key_scales.resize(held);
+    layer.value_scales.resize(held);
+  }
+}
+
+int CpuCache::first_held(std::size_t layer) const {
+  const auto& blocks = layers_[layer].blocks;
+  std::size_t first = blocks.size();
+  while (first > 0 && blocks[first - 1] != nullptr) --first;
+  return static_cast<int>(first) * cache_block;
+}
+
+bool CpuCache::can_resume(int n) const {
+  if (n == 0 || n == length_) return true;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const int first = first_held(i);
+    // Row n looks back to n - window + 1; the kept first positions are never dropped.
+    if (first > 0 && n - visible(i).window + 1 < first) return false;
+  }
+  return n > 0 && n < length_;
+}
+
+int CpuCache::resume_point(int n) const {
+  const int m = std::clamp(n, 0, length_);
+  return can_resume(m) ? m : 0;
+}
+
+std::unique_ptr<Cache> CpuCache::fork(int n) const {
+  if (n > length_ || !can_resume(n)) {
+    fail(ErrorKind::internal, "cache of {} positions: cannot resume from {}", length_, n);
+  }
+  auto copy = std::make_unique<CpuCache>(plan_, options_, type_);
+  copy->length_ = n;
+  const auto count = static_cast<std::size_t>((n + cache_block - 1) / cache_block);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    for (std::size_t b = 0; b < count; ++b) copy->put(copy->layers_[i], b, layers_[i].blocks[b]);
+  }
+  return copy;
+}
+
+int CpuCache::held_in(std::size_t block) const {
+  return std::min(cache_block, length_ - static_cast<int>(block) * cache_block);
+}
+
+std::size_t CpuCache::bytes() const {
+  std::size_t sum = 0;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const CacheLayer& shape = plan_[i];
+    std::size_t position = static_cast<std::size_t>(shape.head_dim) * element_bytes(type_);
+    if (type_ == CacheType::i8) position += sizeof(float);
+    position *= 2 * static_cast<std::size_t>(shape.kv_heads);
+    for (std::size_t b = 0; b < layers_[i].blocks.size(); ++b) {
+      if (layers_[i].blocks[b] != nullptr) sum += position * static_cast<std::size_t>(held_in(b));
+    }
+  }
+  return sum;
+}
+
+}  // namespace pome::graph

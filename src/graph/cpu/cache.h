@@ -1,0 +1,84 @@
+// The block cache of the CPU backend, in the layout that the attention kernels read.
+#pragma once
+
+#include "graph/cache.h"
+#include "kernels/attention/attention.h"
+
+namespace pome::graph {
+
+// 64 positions of one layer: keys [K, 64, C], values likewise, and for int8 a scale per head and position of
+// each [K, 64]. Aligned to 64 bytes.
+class KvBlock {
+ public:
+  KvBlock(const CacheLayer& layer, kernels::CacheType type);
+  KvBlock(const KvBlock& other);
+  KvBlock& operator=(const KvBlock&) = delete;
+  ~KvBlock();
+
+  std::byte* keys() const { return bytes_; }
+  std::byte* values() const { return bytes_ + half_; }
+  float* key_scales() const { return reinterpret_cast<float*>(bytes_ + 2 * half_); }
+  float* value_scales() const { return key_scales() + scales_; }
+
+ private:
+  std::size_t half_;    // bytes of the keys
+  std::size_t scales_;  // of the keys; 0 without int8
+  std::size_t size_;
+  std::byte* bytes_;
+};
+
+// prepare() makes room for a step and commit() makes it real, so that a step that fails leaves nothing
+// behind. A row is rounded when it is stored, before anything reads it.
+class CpuCache final : public Cache {
+ public:
+  // `type` says how elements are kept without kv_bits: f16 or f32. Throws Error(unsupported) for kv_bits 4.
+  CpuCache(CachePlan plan, CacheOptions options, kernels::CacheType type);
+
+  // Throws Error(corrupt).
+  static std::unique_ptr<CpuCache> restore(CachePlan plan, CacheOptions options, kernels::CacheType type,
+                                           const formats::TensorTable& saved);
+
+  int length() const override { return length_; }
+  int resume_point(int n) const override;
+  std::unique_ptr<Cache> fork(int n) const override;
+  std::size_t bytes() const override;
+  std::vector<formats::Tensor> save() const override;
+
+  const CacheOptions& options() const { return options_; }
+
+  // Room of its own for the next `rows` positions in every layer.
+  void prepare(int rows);
+
+  // Keeps key and value [K·C] of a layer's position, one of those prepared. Different positions may be stored
+  // at once.
+  void store(int layer, int position, const float* key, const float* value);
+
+  // What attention reads; valid until the next prepare(), commit() or discard().
+  kernels::KeyValues view(int layer) const;
+
+  void commit(int rows);
+  void discard();
+
+ private:
+  struct Layer {
+    std::vector<std::shared_ptr<KvBlock>> blocks;  // null once no later row can see them
+    std::vector<const void*> keys;                 // of every block, as KeyValues has them
+    std::vector<const void*> values;
+    std::vector<const float*> key_scales;
+    std::vector<const float*> value_scales;
+  };
+
+  Visibility visible(std::size_t layer) const { return visibility(plan_[layer], options_); }
+  int first_held(std::size_t layer) const;  // start of the unbroken run of blocks that ends the layer
+  bool can_resume(int n) const;
+  int held_in(std::size_t block) const;  // positions
+  void put(Layer& layer, std::size_t index, std::shared_ptr<KvBlock> block);
+
+  CachePlan plan_;
+  CacheOptions options_;
+  kernels::CacheType type_;
+  int length_ = 0;
+  std::vector<Layer> layers_;
+};
+
+}  // namespace pome::graph

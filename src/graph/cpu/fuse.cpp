@@ -1,0 +1,321 @@
+// What may be one: products of one input, whose quantization they share; the sum behind a product; an
+// activation and the product it gates; everything that works on single rows, quantization and the writing of
+// keys and values included. None of it changes a value's bits.
+#include <algorithm>
+
+#include "graph/cpu/recorder.h"
+
+namespace pome::graph::cpu {
+namespace {
+
+kernels::UnaryKind unary(Activation activation) {
+  switch (activation) {
+    case Activation::silu:
+      return kernels::UnaryKind::silu;
+    case Activation::gelu:
+      return kernels::UnaryKind::gelu;
+    case Activation::gelu_tanh:
+      return kernels::UnaryKind::gelu_tanh;
+    case Activation::relu:
+      return kernels::UnaryKind::relu;
+    case Activation::relu_squared:
+      return kernels::UnaryKind::relu_squared;
+    case Activation::sigmoid:
+      return kernels::UnaryKind::sigmoid;
+    case Activation::tanh:
+      break;
+  }
+  return kernels::UnaryKind::tanh;
+}
+
+class Fusion {
+ public:
+  Fusion(const Recording& recording, Arithmetic arithmetic, int threads)
+      : recording_(recording), nodes_(recording.nodes), arithmetic_(arithmetic), threads_(threads) {
+    program_.shape = recording.shape;
+    program_.ropes = recording.ropes;
+  }
+
+  Program run() {
+    find_users();
+    views_.resize(nodes_.size());
+    done_.resize(nodes_.size());
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      if (live_[i] && !done_[i]) emit(static_cast<int>(i));
+    }
+    emit_outputs();
+    plan_arena(program_);
+    return std::move(program_);
+  }
+
+ private:
+  const Node& node(int id) const { return nodes_[static_cast<std::size_t>(id)]; }
+  View& view(int id) { return views_[static_cast<std::size_t>(id)]; }
+  const std::vector<int>& users(int id) const { return users_[static_cast<std::size_t>(id)]; }
+  bool is_output(int id) const {
+    return std::any_of(recording_.outputs.begin(), recording_.outputs.end(),
+                       [id](const auto& output) { return output.second == id; });
+  }
+  // The one operation that reads this value, or -1.
+  int only_user(int id) const { return users(id).size() == 1 && !is_output(id) ? users(id)[0] : -1; }
+
+  void find_users() {
+    live_.resize(nodes_.size());
+    users_.resize(nodes_.size());
+    for (const auto& [name, id] : recording_.outputs) live_[static_cast<std::size_t>(id)] = true;
+    for (std::size_t i = nodes_.size(); i-- > 0;) {
+      if (nodes_[i].kind == NodeKind::attention) live_[i] = true;  // it writes the cache
+      if (!live_[i]) continue;
+      for (const std::int32_t input : nodes_[i].inputs) {
+        if (input < 0) continue;
+        live_[static_cast<std::size_t>(input)] = true;
+        users_[static_cast<std::size_t>(input)].insert(users_[static_cast<std::size_t>(input)].begin(),
+                                                       static_cast<int>(i));
+      }
+    }
+  }
+
+  int new_buffer(std::size_t bytes) {
+    program_.buffers.push_back({.bytes = bytes});
+    return static_cast<int>(program_.buffers.size() - 1);
+  }
+
+  View new_view(RowSet rows, int width) {
+    const auto count = static_cast<std::size_t>(program_.shape.count(rows));
+    return {new_buffer(count * static_cast<std::size_t>(width) * sizeof(float)), 0, width, width};
+  }
+
+  // A new matrix for a node's value.
+  View make(int id) { return view(id) = new_view(node(id).rows, node(id).width); }
+
+  void emit_row(RowSet rows, RowOp op) {
+    if (program_.phases.empty() || program_.phases.back().kind != PhaseKind::rows ||
+        program_.phases.back().rows != rows) {
+      program_.phases.emplace_back().rows = rows;
+    }
+    program_.phases.back().ops.push_back(std::move(op));
+  }
+
+  void emit(int id) {
+    const Node& n = node(id);
+    done_[static_cast<std::size_t>(id)] = true;
+    RowOp op;
+    op.factor = n.factor;
+    op.run = n.run;
+    op.weight = n.weight;
+    op.bias = n.bias;
+    op.activation = unary(n.activation);
+    if (n.inputs[0] >= 0) op.a = view(n.inputs[0]);
+    if (n.inputs[1] >= 0) op.b = view(n.inputs[1]);
+    switch (n.kind) {
+      case NodeKind::embedding:
+        op.kind = RowKind::embed;
+        op.index = static_cast<int>(program_.tables.size());
+        program_.tables.push_back(n.matrix);
+        break;
+      case NodeKind::linear:
+        return emit_linear(id);
+      case NodeKind::attention:
+        return emit_attention(id);
+      case NodeKind::columns:
+        view(id) = op.a;
+        view(id).column += n.run;
+        view(id).width = n.width;
+        return;
+      case NodeKind::rms_norm:
+        op.kind = RowKind::rms_norm;
+        break;
+      case NodeKind::layer_norm:
+        op.kind = RowKind::layer_norm;
+        break;
+      case NodeKind::rope:
+        return emit_rope(id, op);
+      case NodeKind::add:
+        op.kind = RowKind::add;
+        break;
+      case NodeKind::multiply:
+        op.kind = RowKind::multiply;
+        for (const int side : {0, 1}) {
+          const Node& gate = node(n.inputs[side]);
+          if (done_[static_cast<std::size_t>(n.inputs[side])] != 0) continue;
+          op.kind = RowKind::activate_gated;
+          op.activation = unary(gate.activation);
+          op.a = view(gate.inputs[0]);
+          op.b = view(n.inputs[1 - side]);
+        }
+        break;
+      case NodeKind::scale:
+        op.kind = RowKind::scale;
+        break;
+      case NodeKind::activate:
+        if (waits_for_product(id)) {
+          done_[static_cast<std::size_t>(id)] = false;
+          return;
+        }
+        op.kind = RowKind::activate;
+        break;
+      case NodeKind::out_rows:
+        op.kind = RowKind::gather;
+        break;
+    }
+    op.out = make(id);
+    emit_row(n.rows, std::move(op));
+  }
+
+  // An activation that only gates a product is computed with it; of two, the second.
+  bool waits_for_product(int id) const {
+    const int user = only_user(id);
+    if (user < 0 || node(user).kind != NodeKind::multiply) return false;
+    const auto& inputs = node(user).inputs;
+    const int other = inputs[0] == id ? inputs[1] : inputs[0];
+    return other != id && (node(other).kind != NodeKind::activate || other < id);
+  }
+
+  void emit_rope(int id, RowOp op) {
+    const int x = node(id).inputs[0];
+    if (only_user(x) == id && node(x).kind != NodeKind::columns) {
+      view(id) = op.a;
+    } else {
+      view(id) = make(id);
+      RowOp copy;
+      copy.a = op.a;
+      copy.out = view(id);
+      emit_row(node(id).rows, copy);
+    }
+    op.kind = RowKind::rope;
+    op.index = node(id).rope;
+    op.out = view(id);
+    emit_row(node(id).rows, std::move(op));
+  }
+
+  void emit_attention(int id) {
+    const Node& n = node(id);
+    RowOp store;
+    store.kind = RowKind::store;
+    store.a = view(n.inputs[1]);
+    store.b = view(n.inputs[2]);
+    store.index = n.attention.layer;
+    emit_row(RowSet::all, store);
+    Phase phase;
+    phase.kind = PhaseKind::attention;
+    phase.input = view(n.inputs[0]);
+    phase.attention = n.attention;
+    phase.out = make(id);
+    program_.phases.push_back(std::move(phase));
+  }
+
+  // Index of x quantized for this matrix; -1 where its products take floats.
+  int quantized_input(const StoredMatrix& matrix, int x) {
+    const auto* affine = std::get_if<kernels::QuantizedMatrix>(&matrix);
+    if (affine == nullptr || arithmetic_ == Arithmetic::exact) return -1;
+    const kernels::ActivationFormat format = activation_format(
+        *affine, arithmetic_ == Arithmetic::fast ? kernels::Precision::fast : kernels::Precision::standard);
+    for (const auto& [source, index] : quantized_) {
+      if (source == x && program_.quantized[static_cast<std::size_t>(index)].format == format) return index;
+    }
+    const RowSet rows = node(x).rows;
+    const int columns = node(x).width;
+    const int index = static_cast<int>(program_.quantized.size());
+    program_.quantized.push_back(
+        {format, rows, columns,
+         new_buffer(kernels::activation_bytes(format, program_.shape.count(rows), columns))});
+    quantized_.emplace_back(x, index);
+    RowOp op;
+    op.kind = RowKind::quantize;
+    op.a = view(x);
+    op.index = index;
+    emit_row(rows, op);
+    return index;
+  }
+
+  void emit_linear(int id) {
+    const int x = node(id).inputs[0];
+    std::vector<int> group;
+    for (const int user : users(x)) {
+      if (node(user).kind == NodeKind::linear && user >= id) group.push_back(user);
+    }
+    std::vector<int> activations;
+    for (const int member : group) activations.push_back(quantized_input(node(member).matrix, x));
+    Phase phase;
+    phase.kind = PhaseKind::products;
+    phase.rows = node(id).rows;
+    phase.input = view(x);
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      const int member = group[i];
+      const Node& n = node(member);
+      done_[static_cast<std::size_t>(member)] = true;
+      Product product;
+      product.linear = n.linear;
+      product.matrix = n.matrix;
+      product.bias = n.weight;
+      product.activations = activations[i];
+      if (const int sum = group.size() == 1 ? only_user(member) : -1;
+          sum >= 0 && node(sum).kind == NodeKind::add) {
+        const int other = node(sum).inputs[0] == member ? node(sum).inputs[1] : node(sum).inputs[0];
+        if (other < member) {
+          product.residual = view(other);
+          product.out = make(sum);
+          done_[static_cast<std::size_t>(sum)] = true;
+        }
+      }
+      if (!product.out.exists()) product.out = make(member);
+      phase.products.push_back(std::move(product));
+    }
+    cut(phase);
+    program_.phases.push_back(std::move(phase));
+  }
+
+  // Into chunks of whole panels, some 64 KiB of codes each where that leaves every thread a few of them.
+  void cut(Phase& phase) const {
+    constexpr std::int64_t panel = 32;
+    std::int64_t columns = 0;
+    for (const Product& product : phase.products) columns += product.out.width;
+    const std::int64_t by_threads = columns / (std::int64_t{4} * threads_);
+    for (std::size_t i = 0; i < phase.products.size(); ++i) {
+      const Product& product = phase.products[i];
+      const std::int64_t by_bytes = (64 << 10) / std::max<std::int64_t>(row_bytes(product.matrix), 1);
+      const std::int64_t step = std::max(panel, std::min(by_bytes, by_threads) / panel * panel);
+      for (std::int64_t begin = 0; begin < product.out.width; begin += step) {
+        const std::int64_t end = std::min<std::int64_t>(begin + step, product.out.width);
+        phase.chunks.push_back({static_cast<int>(i), static_cast<int>(begin), static_cast<int>(end)});
+      }
+    }
+  }
+
+  // Outputs are computed straight into the caller's matrices, where they are not part of another value.
+  void emit_outputs() {
+    for (const auto& [name, id] : recording_.outputs) {
+      const Node& n = node(id);
+      View from = view(id);
+      const bool whole = from.column == 0 && from.width == from.stride;
+      if (!whole || program_.buffers[static_cast<std::size_t>(from.buffer)].output >= 0) {
+        RowOp copy;
+        copy.a = from;
+        copy.out = from = new_view(n.rows, n.width);
+        emit_row(n.rows, copy);
+      }
+      program_.buffers[static_cast<std::size_t>(from.buffer)].output =
+          static_cast<int>(program_.outputs.size());
+      program_.outputs.push_back({name, n.rows, n.width});
+    }
+  }
+
+  const Recording& recording_;
+  const std::vector<Node>& nodes_;
+  Arithmetic arithmetic_;
+  int threads_;
+  Program program_;
+  std::vector<char> live_;
+  std::vector<char> done_;
+  std::vector<std::vector<int>> users_;
+  std::vector<View> views_;
+  std::vector<std::pair<int, int>> quantized_;  // value, index
+};
+
+}  // namespace
+
+Program fuse(const Recording& recording, Arithmetic arithmetic, int threads) {
+  return Fusion(recording, arithmetic, threads).run();
+}
+
+}  // namespace pome::graph::cpu

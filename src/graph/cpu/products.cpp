@@ -1,0 +1,124 @@
+// Products by stored matrices, and what belongs behind them: adapters, bias, residual.
+#include <algorithm>
+
+#include "graph/cpu/run.h"
+
+namespace pome::graph::cpu {
+namespace {
+
+constexpr int piece = 256;  // floats decoded at once
+
+// y += the stored floats of `bias` from `begin` on.
+void add_stored(const kernels::DenseMatrix& stored, int row, int begin, int count, float factor, float* y) {
+  float values[piece];
+  for (int i = 0; i < count; i += piece) {
+    const int n = std::min(piece, count - i);
+    kernels::decode_row(stored, row, begin + i, n, values);
+    for (int k = 0; k < n; ++k) y[i + k] += factor * values[k];
+  }
+}
+
+}  // namespace
+
+void Executor::run_products(const Phase& phase) {
+  adapted_.resize(std::max(adapted_.size(), phase.products.size()));
+  for (std::size_t i = 0; i < phase.products.size(); ++i) {
+    if (find_adapters(phase, phase.products[i], adapted_[i])) project(phase, adapted_[i]);
+  }
+  pool_.run(static_cast<std::int64_t>(phase.chunks.size()), 1, [&](std::int64_t i, std::int64_t, int) {
+    run_chunk(phase, phase.chunks[static_cast<std::size_t>(i)]);
+  });
+}
+
+void Executor::run_chunk(const Phase& phase, const Chunk& chunk) {
+  const Product& product = phase.products[static_cast<std::size_t>(chunk.product)];
+  const int rows = program_->shape.count(phase.rows);
+  float* y = at(product.out, 0);
+  if (product.activations >= 0) {
+    multiply(std::get<kernels::QuantizedMatrix>(product.matrix), activations(product.activations), y,
+             product.out.stride, chunk.begin, chunk.end);
+  } else if (const auto* dense = std::get_if<kernels::DenseMatrix>(&product.matrix)) {
+    multiply(*dense, at(phase.input, 0), phase.input.stride, rows, y, product.out.stride, chunk.begin,
+             chunk.end);
+  } else {
+    const auto decoded_by = [&](const auto& matrix) {
+      multiply(kernels::decoded(matrix), at(phase.input, 0), phase.input.stride, rows, y, product.out.stride,
+               chunk.begin, chunk.end);
+    };
+    std::visit(decoded_by, product.matrix);
+  }
+
+  apply(adapted_[static_cast<std::size_t>(chunk.product)], chunk, product.out);
+  const int count = chunk.end - chunk.begin;
+  for (int row = 0; row < rows; ++row) {
+    float* out = at(product.out, row) + chunk.begin;
+    if (product.bias.data != nullptr) {
+      add_stored({product.bias.data, product.bias.type, 1, product.out.width}, 0, chunk.begin, count, 1, out);
+    }
+    if (product.residual.exists()) {
+      kernels::add(out, at(product.residual, row) + chunk.begin, out, count);
+    }
+  }
+}
+
+bool Executor::find_adapters(const Phase& phase, const Product& product, Adapted& adapted) const {
+  adapted.rank = 0;
+  if (product.linear->adapters.empty()) return false;
+  const int rows = program_->shape.count(phase.rows);
+  adapted.rows.assign(static_cast<std::size_t>(rows), nullptr);
+  for (int row = 0; row < rows; ++row) {
+    const int step_row = phase.rows == RowSet::all ? row : step_->out_rows[static_cast<std::size_t>(row)];
+    const auto segment = static_cast<std::size_t>(segments_[static_cast<std::size_t>(step_row)]);
+    const auto entry = product.linear->adapters.find(step_->segments[segment].adapter);
+    if (entry == product.linear->adapters.end()) continue;
+    adapted.rows[static_cast<std::size_t>(row)] = &entry->second;
+    adapted.rank = std::max(adapted.rank, static_cast<int>(entry->second.a.shape.at(1)));
+  }
+  return adapted.rank > 0;
+}
+
+// inner = x·a for every adapted row. Neighbouring rows share the decoding of a.
+void Executor::project(const Phase& phase, Adapted& adapted) {
+  const auto rank = static_cast<std::size_t>(adapted.rank);
+  adapted.inner.assign(adapted.rows.size() * rank, 0.0F);
+  const auto rows = static_cast<std::int64_t>(adapted.rows.size());
+  pool_.run(rows, std::clamp<std::int64_t>(rows / (2 * pool_.size()), 1, 32),
+            [&](std::int64_t begin, std::int64_t end, int) {
+              for (std::int64_t first = begin, last = begin; first < end; first = last) {
+                const LowRank* low_rank = adapted.rows[static_cast<std::size_t>(first)];
+                while (last < end && adapted.rows[static_cast<std::size_t>(last)] == low_rank) ++last;
+                if (low_rank == nullptr) continue;
+                const kernels::DenseMatrix a = dense_matrix(low_rank->a);
+                for (int k = 0; k < a.rows; ++k) {
+                  for (std::int64_t row = first; row < last; ++row) {
+                    const float x = at(phase.input, static_cast<int>(row))[k];
+                    add_stored(a, k, 0, a.columns, x,
+                               adapted.inner.data() + static_cast<std::size_t>(row) * rank);
+                  }
+                }
+              }
+            });
+}
+
+void Executor::apply(const Adapted& adapted, const Chunk& chunk, const View& out) {
+  if (adapted.rank == 0) return;
+  float factors[piece];
+  for (std::size_t row = 0; row < adapted.rows.size(); ++row) {
+    const LowRank* low_rank = adapted.rows[row];
+    if (low_rank == nullptr) continue;
+    float* y = at(out, static_cast<int>(row));
+    const kernels::DenseMatrix b = dense_matrix(low_rank->b);
+    const float* inner = adapted.inner.data() + row * static_cast<std::size_t>(adapted.rank);
+    for (int begin = chunk.begin; begin < chunk.end; begin += piece) {
+      const int count = std::min(piece, chunk.end - begin);
+      for (int k = 0; k < b.rows; ++k) add_stored(b, k, begin, count, low_rank->scale * inner[k], y + begin);
+      if (!low_rank->row_scale) continue;
+      const kernels::Parameters scale = parameters(*low_rank->row_scale);
+      kernels::decode_row(kernels::DenseMatrix{scale.data, scale.type, 1, out.width}, 0, begin, count,
+                          factors);
+      kernels::multiply(y + begin, factors, y + begin, count);
+    }
+  }
+}
+
+}  // namespace pome::graph::cpu

@@ -1,0 +1,137 @@
+// A forward pass as a list of phases over one arena: what the recorder yields and the thread pool runs, again
+// for every step of the same shape. Plain data.
+//
+// Work on rows (norms, rotations, sums, quantization of activations) needs nothing of other rows, so a chain
+// of it is one phase, split by rows; products are split by columns, attention by heads. Phases follow each
+// other with one barrier between.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "graph/cpu/weights.h"
+#include "graph/graph.h"
+
+namespace pome::graph::cpu {
+
+// Which rows of the step a matrix has: its tokens, or the wanted ones.
+enum class RowSet : std::uint8_t { all, out };
+
+// Memory of the arena, or of the caller's Matrix where `output` ≥ 0.
+struct Buffer {
+  std::size_t bytes = 0;
+  int output = -1;
+  int first_phase = -1;
+  int last_phase = -1;
+  std::size_t offset = 0;
+};
+
+// Columns of a row-major float matrix.
+struct View {
+  int buffer = -1;
+  int column = 0;
+  int width = 0;
+  int stride = 0;  // floats from row to row
+
+  bool exists() const { return buffer >= 0; }
+};
+
+enum class RowKind : std::uint8_t {
+  embed,     // out = rows of `table` by token
+  gather,    // out = the wanted rows of a
+  copy,      // out = a
+  rms_norm,  // out = norm of runs of `run` elements of a
+  layer_norm,
+  rope,   // out (= a) rotated by table `index`
+  store,  // a and b into the cache of layer `index`
+  add,
+  multiply,
+  scale,
+  activate,
+  activate_gated,  // out = f(a)·b
+  quantize,        // a into activations `index`
+};
+
+struct RowOp {
+  RowKind kind = RowKind::copy;
+  View a;
+  View b;
+  View out;
+  int index = 0;
+  int run = 0;
+  float factor = 0;  // a norm's eps
+  kernels::Parameters weight;
+  kernels::Parameters bias;
+  kernels::UnaryKind activation = kernels::UnaryKind::silu;
+};
+
+// A matrix quantized for products, in a buffer of its own.
+struct QuantizedInput {
+  kernels::ActivationFormat format;
+  RowSet rows = RowSet::all;
+  int columns = 0;
+  int buffer = -1;
+};
+
+// out = x·Wᵀ, changed by adapters, + bias, + residual.
+struct Product {
+  const Linear* linear = nullptr;
+  StoredMatrix matrix;
+  kernels::Parameters bias;  // no data: none
+  int activations = -1;      // quantized x; -1: the floats of the phase's input
+  View out;
+  View residual;
+};
+
+struct Chunk {
+  int product = 0;
+  int begin = 0;  // columns
+  int end = 0;
+};
+
+enum class PhaseKind : std::uint8_t { rows, products, attention };
+
+struct Phase {
+  PhaseKind kind = PhaseKind::rows;
+  RowSet rows = RowSet::all;
+  std::vector<RowOp> ops;
+  View input;  // of products; q of attention
+  std::vector<Product> products;
+  std::vector<Chunk> chunks;
+  Attention attention;
+  View out;
+};
+
+struct Output {
+  std::string name;
+  RowSet rows = RowSet::all;
+  int width = 0;
+};
+
+// Steps that share a program.
+struct Shape {
+  int rows = 0;
+  int out_rows = 0;
+  bool layer_outputs = false;
+  bool operator==(const Shape&) const = default;
+
+  int count(RowSet set) const { return set == RowSet::all ? rows : out_rows; }
+};
+
+enum class Arithmetic : std::uint8_t { standard, exact, fast };
+
+struct Program {
+  Shape shape;
+  std::vector<Phase> phases;
+  std::vector<Buffer> buffers;
+  std::vector<QuantizedInput> quantized;
+  std::vector<StoredMatrix> tables;  // of embeddings
+  std::vector<Rope> ropes;
+  std::vector<Output> outputs;
+  std::size_t arena_bytes = 0;
+};
+
+// Gives buffers that are never needed at once the same place, each aligned to 64 bytes.
+void plan_arena(Program& program);
+
+}  // namespace pome::graph::cpu

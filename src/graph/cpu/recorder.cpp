@@ -1,0 +1,201 @@
+#include "graph/cpu/recorder.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "kernels/attention/attention.h"
+
+namespace pome::graph::cpu {
+namespace {
+
+// Runs `record` with the operation's name around its errors.
+template <class Record>
+auto named(std::string_view name, Record record) {
+  try {
+    return record();
+  } catch (Error& e) {
+    throw std::move(e).in(std::string(name));
+  }
+}
+
+}  // namespace
+
+const Node& Recorder::at(Value x) const {
+  if (x.id < 0 || static_cast<std::size_t>(x.id) >= recording_.nodes.size()) {
+    fail(ErrorKind::internal, "value {} does not belong to this graph of {}", x.id, recording_.nodes.size());
+  }
+  return recording_.nodes[static_cast<std::size_t>(x.id)];
+}
+
+Node Recorder::like(NodeKind kind, Value x) const {
+  Node node;
+  node.kind = kind;
+  node.inputs[0] = x.id;
+  node.rows = at(x).rows;
+  node.width = at(x).width;
+  return node;
+}
+
+Value Recorder::keep(Node node) {
+  recording_.nodes.push_back(std::move(node));
+  return {static_cast<std::int32_t>(recording_.nodes.size() - 1)};
+}
+
+Value Recorder::embedding(const Weight& table) {
+  return named(table.weight.name, [&] {
+    Node node;
+    node.matrix = stored_matrix(table);
+    node.width = std::visit([](const auto& m) { return m.columns; }, node.matrix);
+    return keep(std::move(node));
+  });
+}
+
+Value Recorder::linear(const Linear& linear, Value x) {
+  return named(linear.name, [&] {
+    Node node = like(NodeKind::linear, x);
+    if (linear.weight.weight.shape.size() != 2 || linear.weight.in_features() != node.width) {
+      fail(ErrorKind::internal, "weight {} does not fit {} columns", linear.weight.weight.shape_text(),
+           node.width);
+    }
+    node.linear = &linear;
+    node.matrix = stored_matrix(linear.weight);
+    node.width = std::visit([](const auto& m) { return m.rows; }, node.matrix);
+    if (linear.bias) {
+      if (linear.bias->elements() != node.width) {
+        fail(ErrorKind::internal, "bias {} does not fit {} outputs", linear.bias->shape_text(), node.width);
+      }
+      node.weight = parameters(*linear.bias);
+    }
+    return keep(std::move(node));
+  });
+}
+
+Value Recorder::rms_norm(Value x, const Tensor& weight, float eps) {
+  return named(weight.name, [&] {
+    Node node = like(NodeKind::rms_norm, x);
+    const std::int64_t run = weight.elements();
+    if (run <= 0 || node.width % run != 0) {
+      fail(ErrorKind::internal, "norm over {} elements does not divide {} columns", run, node.width);
+    }
+    node.run = static_cast<int>(run);
+    node.weight = parameters(weight);
+    node.factor = eps;
+    return keep(std::move(node));
+  });
+}
+
+Value Recorder::layer_norm(Value x, const Tensor& weight, const Tensor* bias, float eps) {
+  return named(weight.name, [&] {
+    Node node = like(NodeKind::layer_norm, x);
+    if (weight.elements() != node.width || (bias != nullptr && bias->elements() != node.width)) {
+      fail(ErrorKind::internal, "norm over {} elements does not fit {} columns", weight.elements(),
+           node.width);
+    }
+    node.run = node.width;
+    node.weight = parameters(weight);
+    if (bias != nullptr) node.bias = parameters(*bias);
+    node.factor = eps;
+    return keep(std::move(node));
+  });
+}
+
+Value Recorder::rope(Value x, const Rope& rope) {
+  Node node = like(NodeKind::rope, x);
+  if (rope.head_dim <= 0 || node.width % rope.head_dim != 0 || rope.dims > rope.head_dim ||
+      rope.dims % 2 != 0) {
+    fail(ErrorKind::internal, "rope of {} in heads of {} does not fit {} columns", rope.dims, rope.head_dim,
+         node.width);
+  }
+  if (node.rows == RowSet::out) fail(ErrorKind::internal, "rope after out_rows()");
+  const auto known = std::find(known_ropes_.begin(), known_ropes_.end(), &rope);
+  node.rope = static_cast<int>(known - known_ropes_.begin());
+  if (known == known_ropes_.end()) {
+    known_ropes_.push_back(&rope);
+    recording_.ropes.push_back(rope);
+  }
+  return keep(std::move(node));
+}
+
+Value Recorder::attention(const Attention& spec, Value q, Value k, Value v) {
+  return named("attention of layer " + std::to_string(spec.layer), [&] {
+    Node node = like(NodeKind::attention, q);
+    node.inputs[1] = k.id;
+    node.inputs[2] = v.id;
+    node.attention = spec;
+    for (const Value x : {q, k, v}) {
+      if (at(x).rows == RowSet::out) fail(ErrorKind::internal, "attention after out_rows()");
+    }
+    kernels::AttentionSpec heads;
+    heads.heads = spec.heads;
+    heads.kv_heads = spec.kv_heads;
+    heads.head_dim = spec.head_dim;
+    check(heads);
+    const int kv_width = spec.kv_heads * spec.head_dim;
+    if (width(q) != spec.heads * spec.head_dim || width(k) != kv_width || width(v) != kv_width) {
+      fail(ErrorKind::internal, "{} heads over {} kv heads of {} do not fit q, k, v of {}, {}, {} columns",
+           spec.heads, spec.kv_heads, spec.head_dim, width(q), width(k), width(v));
+    }
+    const auto layer = static_cast<std::size_t>(spec.layer);
+    if (spec.layer < 0 || layer >= plan_.size() || plan_[layer].kv_heads != spec.kv_heads ||
+        plan_[layer].head_dim != spec.head_dim) {
+      fail(ErrorKind::internal, "the cache plan of {} layers has no layer with {} kv heads of {}",
+           plan_.size(), spec.kv_heads, spec.head_dim);
+    }
+    return keep(std::move(node));
+  });
+}
+
+Value Recorder::pairwise(NodeKind kind, Value a, Value b) {
+  Node node = like(kind, a);
+  node.inputs[1] = b.id;
+  if (at(b).rows != node.rows || at(b).width != node.width) {
+    fail(ErrorKind::internal, "matrices [{}, {}] and [{}, {}] do not fit each other", rows(a), width(a),
+         rows(b), width(b));
+  }
+  return keep(std::move(node));
+}
+
+Value Recorder::scale(Value x, float factor) {
+  Node node = like(NodeKind::scale, x);
+  node.factor = factor;
+  return keep(std::move(node));
+}
+
+Value Recorder::activate(Activation activation, Value x) {
+  Node node = like(NodeKind::activate, x);
+  node.activation = activation;
+  return keep(std::move(node));
+}
+
+Value Recorder::columns(Value x, int begin, int count) {
+  Node node = like(NodeKind::columns, x);
+  if (begin < 0 || count < 0 || begin > node.width - count) {
+    fail(ErrorKind::internal, "columns {} to {} of {}", begin, begin + count, node.width);
+  }
+  node.run = begin;
+  node.width = count;
+  return keep(std::move(node));
+}
+
+Value Recorder::out_rows(Value x) {
+  Node node = like(NodeKind::out_rows, x);
+  if (node.rows == RowSet::out) fail(ErrorKind::internal, "out_rows() of out_rows()");
+  node.rows = RowSet::out;
+  return keep(std::move(node));
+}
+
+void Recorder::output(std::string_view name, Value x) {
+  at(x);
+  const bool wanted =
+      name.starts_with("layers.") ? recording_.shape.layer_outputs : recording_.shape.out_rows > 0;
+  if (!wanted) return;
+  for (auto& [known, id] : recording_.outputs) {
+    if (known == name) {
+      id = x.id;
+      return;
+    }
+  }
+  recording_.outputs.emplace_back(name, x.id);
+}
+
+}  // namespace pome::graph::cpu

@@ -1,0 +1,223 @@
+#include "graph/cpu/run.h"
+
+#include <algorithm>
+#include <new>
+
+namespace pome::graph::cpu {
+namespace {
+
+constexpr std::align_val_t alignment{64};
+
+}  // namespace
+
+Arena::~Arena() { ::operator delete(bytes_, alignment); }
+
+std::byte* Arena::room_for(std::size_t bytes) {
+  if (bytes > size_) {
+    ::operator delete(std::exchange(bytes_, nullptr), alignment);
+    size_ = 0;
+    bytes_ = static_cast<std::byte*>(::operator new(bytes, alignment));
+    size_ = bytes;
+  }
+  return bytes_;
+}
+
+void Executor::run(const Program& program, const Step& step, std::span<CpuCache* const> caches,
+                   Outputs& outputs) {
+  program_ = &program;
+  step_ = &step;
+  caches_ = caches;
+  bind(program, step, outputs);
+  for (const Phase& phase : program.phases) {
+    if (program.shape.count(phase.rows) == 0) continue;
+    switch (phase.kind) {
+      case PhaseKind::rows:
+        run_rows(phase);
+        break;
+      case PhaseKind::products:
+        run_products(phase);
+        break;
+      case PhaseKind::attention:
+        run_attention(phase);
+        break;
+    }
+  }
+}
+
+void Executor::bind(const Program& program, const Step& step, Outputs& outputs) {
+  std::erase_if(outputs, [&](const auto& entry) {
+    return std::none_of(program.outputs.begin(), program.outputs.end(),
+                        [&](const Output& output) { return output.name == entry.first; });
+  });
+  std::byte* base = arena_.room_for(program.arena_bytes);
+  addresses_.clear();
+  for (const Buffer& buffer : program.buffers) {
+    if (buffer.output < 0) {
+      addresses_.push_back(base + buffer.offset);
+      continue;
+    }
+    const Output& output = program.outputs[static_cast<std::size_t>(buffer.output)];
+    Matrix& matrix = outputs[output.name];
+    matrix.rows = program.shape.count(output.rows);
+    matrix.width = output.width;
+    matrix.values.resize(static_cast<std::size_t>(matrix.rows) * static_cast<std::size_t>(matrix.width));
+    addresses_.push_back(reinterpret_cast<std::byte*>(matrix.values.data()));
+  }
+
+  positions_.clear();
+  planned_.clear();
+  segments_.clear();
+  for (std::size_t s = 0; s < step.segments.size(); ++s) {
+    const Segment& segment = step.segments[s];
+    for (int i = 0; i < segment.length; ++i) {
+      positions_.push_back(caches_[s]->length() + i);
+      planned_.push_back(segment.planned_length);
+      segments_.push_back(static_cast<std::int32_t>(s));
+    }
+  }
+  tables_.resize(std::max(tables_.size(), program.ropes.size()));
+  for (std::size_t i = 0; i < program.ropes.size(); ++i) {
+    const std::size_t size = positions_.size() * static_cast<std::size_t>(program.ropes[i].dims / 2);
+    tables_[i].resize(2 * size);
+    fill_rope_tables(program.ropes[i], positions_, planned_, std::span(tables_[i]).first(size),
+                     std::span(tables_[i]).last(size));
+  }
+}
+
+kernels::Activations Executor::activations(int index) const {
+  const QuantizedInput& input = program_->quantized[static_cast<std::size_t>(index)];
+  return lay_out_activations(input.format, program_->shape.count(input.rows), input.columns,
+                             addresses_[static_cast<std::size_t>(input.buffer)]);
+}
+
+void Executor::run_rows(const Phase& phase) {
+  const int rows = program_->shape.count(phase.rows);
+  const int chunk = std::clamp(rows / (4 * pool_.size()), 1, 16);
+  pool_.run(rows, chunk, [&](std::int64_t begin, std::int64_t end, int) {
+    for (const RowOp& op : phase.ops) run_row_op(op, static_cast<int>(begin), static_cast<int>(end));
+  });
+}
+
+void Executor::run_row_op(const RowOp& op, int begin, int end) {
+  if (op.kind == RowKind::quantize) {
+    kernels::quantize_activations(at(op.a, 0), op.a.stride, activations(op.index), begin, end);
+    return;
+  }
+  if (op.kind == RowKind::rope) return run_rope(op, begin, end);
+  for (int row = begin; row < end; ++row) {
+    const auto r = static_cast<std::size_t>(row);
+    const float* a = op.a.exists() ? at(op.a, row) : nullptr;
+    const float* b = op.b.exists() ? at(op.b, row) : nullptr;
+    float* out = op.out.exists() ? at(op.out, row) : nullptr;
+    const int width = op.out.width;
+    switch (op.kind) {
+      case RowKind::embed:
+        decode_row(program_->tables[static_cast<std::size_t>(op.index)], step_->tokens[r], out);
+        break;
+      case RowKind::gather:
+        std::copy_n(at(op.a, step_->out_rows[r]), width, out);
+        break;
+      case RowKind::copy:
+        std::copy_n(a, width, out);
+        break;
+      case RowKind::rms_norm:
+        kernels::rms_norm({width / op.run, op.run, op.run, op.run}, a, op.weight, op.factor, out);
+        break;
+      case RowKind::layer_norm:
+        kernels::layer_norm({1, width, width, width}, a, op.weight, op.bias, op.factor, out);
+        break;
+      case RowKind::store: {
+        CpuCache& cache = *caches_[static_cast<std::size_t>(segments_[r])];
+        cache.store(op.index, positions_[r], a, b);
+        break;
+      }
+      case RowKind::add:
+        kernels::add(a, b, out, width);
+        break;
+      case RowKind::multiply:
+        kernels::multiply(a, b, out, width);
+        break;
+      case RowKind::scale:
+        kernels::scale(a, op.factor, out, width);
+        break;
+      case RowKind::activate:
+        kernels::activate(op.activation, a, out, width);
+        break;
+      case RowKind::activate_gated:
+        kernels::activate_gated(op.activation, a, b, out, width);
+        break;
+      case RowKind::rope:
+      case RowKind::quantize:
+        break;  // taken care of above
+    }
+  }
+}
+
+void Executor::run_rope(const RowOp& op, int begin, int end) {
+  const auto index = static_cast<std::size_t>(op.index);
+  const Rope& rope = program_->ropes[index];
+  const std::vector<float>& table = tables_[index];
+  const auto pairs = static_cast<std::size_t>(rope.dims / 2);
+  for (int row = begin; row < end; ++row) {
+    const float* cos = table.data() + static_cast<std::size_t>(row) * pairs;
+    kernels::rope({.heads = op.out.width / rope.head_dim,
+                   .head_dim = rope.head_dim,
+                   .dims = rope.dims,
+                   .interleaved = rope.interleaved,
+                   .cos = cos,
+                   .sin = cos + table.size() / 2},
+                  at(op.out, row));
+  }
+}
+
+void Executor::run_attention(const Phase& phase) {
+  const Attention& attention = phase.attention;
+  struct Job {
+    kernels::AttentionSpec spec;
+    kernels::KeyValues cache;
+    kernels::AttentionRows rows;
+  };
+  const auto job_of = [&](std::size_t s) {
+    const Segment& segment = step_->segments[s];
+    const Visibility visible = visibility({.window = attention.window}, caches_[s]->options());
+    const int past = caches_[s]->length();
+    return Job{{.heads = attention.heads,
+                .kv_heads = attention.kv_heads,
+                .head_dim = attention.head_dim,
+                .scale = attention.scale,
+                .causal = attention.causal,
+                .window = visible.window,
+                .keep = visible.keep},
+               caches_[s]->view(attention.layer),
+               {.q = at(phase.input, segment.begin),
+                .q_stride = phase.input.stride,
+                .out = at(phase.out, segment.begin),
+                .out_stride = phase.out.stride,
+                .rows = segment.length,
+                .first_position = past,
+                .length = past + segment.length}};
+  };
+
+  unit_ends_.clear();
+  int units = 0;
+  for (std::size_t s = 0; s < step_->segments.size(); ++s) {
+    const Job job = job_of(s);
+    unit_ends_.push_back(units += attention_units(job.spec, job.rows));
+  }
+  if (step_->segments.size() == 1 && units < 2 * pool_.size()) {
+    const Job job = job_of(0);
+    std::byte* scratch =
+        scratch_.room_for((attention_scratch_bytes(job.spec, job.rows) + 0xffff) & ~std::size_t{0xffff});
+    attend(pool_, job.spec, job.cache, job.rows, scratch);
+    return;
+  }
+  pool_.run(units, 1, [&](std::int64_t index, std::int64_t, int) {
+    const auto segment = std::upper_bound(unit_ends_.begin(), unit_ends_.end(), static_cast<int>(index));
+    const auto s = static_cast<std::size_t>(segment - unit_ends_.begin());
+    const Job job = job_of(s);
+    const int first = s == 0 ? 0 : unit_ends_[s - 1];
+    attend(job.spec, job.cache, job.rows, static_cast<int>(index) - first);
+  });
+}
+
+}  // namespace pome::graph::cpu

@@ -1,0 +1,76 @@
+// Runs programs on a thread pool, in memory that it keeps from step to step.
+#pragma once
+
+#include "base/thread_pool.h"
+#include "graph/backend.h"
+#include "graph/cpu/cache.h"
+#include "graph/cpu/program.h"
+
+namespace pome::graph::cpu {
+
+// Memory aligned to 64 bytes that only grows. Growing forgets what was in it.
+class Arena {
+ public:
+  Arena() = default;
+  ~Arena();
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  std::byte* room_for(std::size_t bytes);
+
+ private:
+  std::byte* bytes_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+class Executor {
+ public:
+  explicit Executor(ThreadPool& pool) : pool_(pool) {}
+
+  // `caches`: one per segment, prepared for its rows. Outputs of other names are removed.
+  void run(const Program& program, const Step& step, std::span<CpuCache* const> caches, Outputs& outputs);
+
+ private:
+  // What the low-rank part of a product's adapters needs: per row of x its adapter (or null) and x·a.
+  struct Adapted {
+    std::vector<const LowRank*> rows;
+    std::vector<float> inner;
+    int rank = 0;  // floats per row of inner
+  };
+
+  void bind(const Program& program, const Step& step, Outputs& outputs);
+  void run_rows(const Phase& phase);
+  void run_row_op(const RowOp& op, int begin, int end);
+  void run_rope(const RowOp& op, int begin, int end);
+  void run_products(const Phase& phase);
+  void run_chunk(const Phase& phase, const Chunk& chunk);
+  void run_attention(const Phase& phase);
+
+  bool find_adapters(const Phase& phase, const Product& product, Adapted& adapted) const;
+  void project(const Phase& phase, Adapted& adapted);
+  void apply(const Adapted& adapted, const Chunk& chunk, const View& out);
+
+  float* at(const View& view, int row) const {
+    return reinterpret_cast<float*>(addresses_[static_cast<std::size_t>(view.buffer)]) + view.column +
+           static_cast<std::int64_t>(row) * view.stride;
+  }
+  kernels::Activations activations(int index) const;
+
+  ThreadPool& pool_;
+  Arena arena_;
+  Arena scratch_;
+  const Program* program_ = nullptr;
+  const Step* step_ = nullptr;
+  std::span<CpuCache* const> caches_;
+  std::vector<std::byte*> addresses_;  // by buffer
+  // By row of the step.
+  std::vector<std::int32_t> positions_;
+  std::vector<std::int32_t> planned_;
+  std::vector<std::int32_t> segments_;
+  // By rope: cosines and then sines, [rows, dims/2] each.
+  std::vector<std::vector<float>> tables_;
+  std::vector<Adapted> adapted_;  // by product of the phase in progress
+  std::vector<int> unit_ends_;    // attention's units, counted up to and with each segment
+};
+
+}  // namespace pome::graph::cpu

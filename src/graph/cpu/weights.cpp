@@ -1,0 +1,118 @@
+#include "graph/cpu/weights.h"
+
+#include <limits>
+
+#include "base/error.h"
+#include "quant/mode.h"
+#include "quant/packing.h"
+
+namespace pome::graph::cpu {
+namespace {
+
+using kernels::Element;
+
+Element element_of(const Tensor& tensor) {
+  switch (tensor.dtype) {
+    case Dtype::f16:
+      return Element::f16;
+    case Dtype::bf16:
+      return Element::bf16;
+    case Dtype::f32:
+      return Element::f32;
+    default:
+      fail(ErrorKind::unsupported, "{}: tensor \"{}\" has elements of type {}, expected F16, BF16 or F32",
+           tensor.file, tensor.name, dtype_name(tensor.dtype));
+  }
+}
+
+int extent(const Tensor& tensor, std::int64_t n) {
+  if (n < 0 || n > std::numeric_limits<int>::max()) {
+    fail(ErrorKind::unsupported, "{}: tensor \"{}\" of shape {} has more than 2^31 - 1 rows or columns",
+         tensor.file, tensor.name, tensor.shape_text());
+  }
+  return static_cast<int>(n);
+}
+
+void check_parts(const Weight& weight, const quant::Mode& mode) {
+  const auto& [name, bits, group] = *weight.quantization;
+  const std::vector<std::int64_t> groups{weight.out_features(), weight.in_features() / group};
+  const auto fits = [&](const std::optional<Tensor>& part) {
+    return part && part->shape == groups &&
+           std::find(mode.scale_dtypes.begin(), mode.scale_dtypes.end(), part->dtype) !=
+               mode.scale_dtypes.end();
+  };
+  if (weight.in_features() % group != 0 || !fits(weight.scales) ||
+      (mode.has_biases && !fits(weight.biases))) {
+    fail(ErrorKind::corrupt, "{}: tensor \"{}\" {} has scales {}, expected {} and {} in groups of {}",
+         weight.weight.file, weight.weight.name, weight.weight.shape_text(),
+         weight.scales ? weight.scales->shape_text() : "of no kind", formats::shape_text(groups), name,
+         group);
+  }
+}
+
+}  // namespace
+
+kernels::DenseMatrix dense_matrix(const Tensor& tensor) {
+  return {tensor.data, element_of(tensor), extent(tensor, tensor.shape.at(0)),
+          extent(tensor, tensor.shape.at(1))};
+}
+
+kernels::Parameters parameters(const Tensor& tensor) { return {tensor.data, element_of(tensor)}; }
+
+StoredMatrix stored_matrix(const Weight& weight) {
+  if (!weight.quantization) return dense_matrix(weight.weight);
+  const auto& [name, bits, group] = *weight.quantization;
+  const quant::Mode* mode = quant::find_mode(name);
+  if (mode == nullptr || bits <= 0 || group <= 0) {
+    fail(ErrorKind::unsupported, "{}: quantization mode \"{}\" with {} bits in groups of {} is unknown",
+         weight.weight.name, name, bits, group);
+  }
+  check_parts(weight, *mode);
+  const int rows = extent(weight.weight, weight.out_features());
+  const int columns = extent(weight.weight, weight.in_features());
+  if (name == "affine") {
+    kernels::QuantizedMatrix matrix;
+    matrix.codes = reinterpret_cast<const std::uint8_t*>(weight.weight.data);
+    matrix.scales = weight.scales->data;
+    matrix.biases = weight.biases->data;
+    matrix.scale_type = element_of(*weight.scales);
+    if (weight.biases->dtype != weight.scales->dtype) {
+      fail(ErrorKind::unsupported, "{}: tensor \"{}\" is {} beside scales of {}", weight.biases->file,
+           weight.biases->name, dtype_name(weight.biases->dtype), dtype_name(weight.scales->dtype));
+    }
+    matrix.bits = bits;
+    matrix.group = group;
+    matrix.rows = rows;
+    matrix.columns = columns;
+    check(matrix);
+    return matrix;
+  }
+  kernels::ModeMatrix matrix;
+  matrix.mode = mode;
+  matrix.codes = weight.weight.data;
+  matrix.scales = weight.scales->data;
+  matrix.biases = mode->has_biases ? weight.biases->data : nullptr;
+  matrix.scale_dtype = weight.scales->dtype;
+  matrix.bits = bits;
+  matrix.group = group;
+  matrix.rows = rows;
+  matrix.columns = columns;
+  return matrix;
+}
+
+void decode_row(const StoredMatrix& matrix, int row, float* out) {
+  std::visit([&](const auto& m) { kernels::decode_row(m, row, 0, m.columns, out); }, matrix);
+}
+
+std::int64_t row_bytes(const StoredMatrix& matrix) {
+  if (const auto* dense = std::get_if<kernels::DenseMatrix>(&matrix)) {
+    return std::int64_t{dense->columns} * kernels::element_bytes(dense->type);
+  }
+  if (const auto* affine = std::get_if<kernels::QuantizedMatrix>(&matrix)) {
+    return quant::packed_row_bytes(affine->columns, affine->bits);
+  }
+  const auto& other = std::get<kernels::ModeMatrix>(matrix);
+  return quant::packed_row_bytes(other.columns, other.bits);
+}
+
+}  // namespace pome::graph::cpu

@@ -1,0 +1,83 @@
+// Attention of rows of one sequence over its cached keys and values: softmax(q·kᵀ·scale)·v, heads grouped
+// over kv heads.
+//
+// Positions are taken in tiles of 256, tile t holding 256·t … 256·t + 255. Each tile is worked out by itself,
+// with its own maximum: scores are sums in 16 lanes (dense.h), weights e^(score - maximum), their sum goes by
+// lanes and the weighted values position by position; tiles are then merged from first to last. A row's bits
+// therefore depend on its position and on what is cached, not on how many rows come along, on chunks of the
+// prompt, on threads, or on the level of instructions.
+//
+// Letters: T rows, H heads, K kv heads, C head size.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/element.h"
+
+namespace pome {
+class ThreadPool;
+}
+
+namespace pome::kernels {
+
+inline constexpr int largest_head_dim = 512;
+
+struct AttentionSpec {
+  int heads = 0;     // H, a multiple of kv_heads
+  int kv_heads = 0;  // K
+  int head_dim = 0;  // C, at most largest_head_dim
+  float scale = 0;
+  bool causal = true;            // false: every row sees all positions
+  int window = 0;                // > 0: a row sees itself and the window - 1 positions before it …
+  int keep = 0;                  // … and the first `keep` of the sequence
+  float soft_cap = 0;            // > 0: scores become soft_cap·tanh(score/soft_cap)
+  const float* sinks = nullptr;  // [H]: a score that takes its share of the softmax and has no value
+};
+
+// Throws Error(unsupported) for a head size or grouping that the kernels do not do.
+void check(const AttentionSpec& spec);
+
+enum class CacheType : std::uint8_t { f16, f32, i8 };
+
+// One layer of one sequence: position p, kv head h lies in block p / block_positions at element
+// h·head_stride + (p % block_positions)·position_stride. Owns nothing.
+struct KeyValues {
+  const void* const* keys = nullptr;  // per block; null where no row looks any more
+  const void* const* values = nullptr;
+  const float* const* key_scales = nullptr;  // i8 only, per block: [K, block_positions]
+  const float* const* value_scales = nullptr;
+  CacheType type = CacheType::f16;
+  int block_positions = 64;  // a multiple of 16
+  std::int64_t head_stride = 0;
+  std::int64_t position_stride = 0;
+};
+
+// Writes one head's C floats of one position as a cache stores them: float16 rounded to nearest even and
+// saturating; i8 in 255 steps up to the largest magnitude, with the step in *i8_scale (NaN where x is not
+// finite).
+void store_head(CacheType type, const float* x, int head_dim, void* to, float* i8_scale);
+
+// Rows [0, rows) of a sequence, at positions first_position …; `length` positions are cached, these rows'
+// among them. q and out: [rows, H·C], q_stride and out_stride floats from row to row.
+struct AttentionRows {
+  const float* q = nullptr;
+  std::int64_t q_stride = 0;
+  float* out = nullptr;
+  std::int64_t out_stride = 0;
+  int rows = 0;
+  int first_position = 0;
+  int length = 0;
+};
+
+// The work falls into units (a kv head and some rows) that may run at once, on any threads.
+int attention_units(const AttentionSpec& spec, const AttentionRows& rows);
+void attend(const AttentionSpec& spec, const KeyValues& cache, const AttentionRows& rows, int unit);
+
+// Everything, on a pool. With scratch of attention_scratch_bytes(…) a few rows over a long cache are also
+// spread over tiles of positions; scratch may be null.
+std::size_t attention_scratch_bytes(const AttentionSpec& spec, const AttentionRows& rows);
+void attend(ThreadPool& pool, const AttentionSpec& spec, const KeyValues& cache, const AttentionRows& rows,
+            void* scratch);
+
+}  // namespace pome::kernels

@@ -1,0 +1,319 @@
+// The attention kernels over Lanes. Each level's file includes this once, after naming its `add_panel`
+// (dense).
+#pragma once
+
+#include "kernels/attention/functions.h"
+#include "kernels/dense/levels.h"
+#include "kernels/lanes.h"
+
+namespace pome::kernels::attention {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int largest_rows = 4, largest_vectors = 4;  // 16 of 32 registers accumulate
+#else
+constexpr int largest_rows = 2, largest_vectors = 2;  // 8 of AVX2's 16
+#endif
+
+// Positions first … first + count - 1 (within one block) of a kv head as floats, a vector_stride apart.
+void decode_panel(const KeyValues& cache, const void* const* blocks, const float* const* scales, int head,
+                  int first, int count, int head_dim, float* out) {
+  const int block = first / cache.block_positions, offset = first % cache.block_positions;
+  const std::int64_t start = head * cache.head_stride + offset * cache.position_stride;
+  for (int p = 0; p < count; ++p, out += vector_stride(head_dim)) {
+    const std::int64_t at = start + p * cache.position_stride;
+    for (int c = 0; c < head_dim; c += lane_count) {
+      const int n = head_dim - c < lane_count ? head_dim - c : lane_count;
+      if (cache.type == CacheType::i8) {
+        const float scale = scales[block][std::int64_t{head} * cache.block_positions + offset + p];
+        store_lanes(out + c,
+                    load_i8(static_cast<const std::int8_t*>(blocks[block]) + at + c, n) * splat(scale));
+      } else {
+        const Element type = cache.type == CacheType::f16 ? Element::f16 : Element::f32;
+        store_lanes(out + c, load_lanes(blocks[block], type, at + c, n));
+      }
+    }
+  }
+}
+
+// Vectors of consecutive positions as floats, decoded before or loaded from the cache as they are.
+struct Panel {
+  const float* at;
+  int stride;
+  Lanes load(int position, int c) const { return load_lanes(at + position * stride + c); }
+};
+
+struct CachedHalves {
+  const void* block;
+  std::int64_t start;
+  std::int64_t stride;
+  Lanes load(int position, int c) const {
+    return load_lanes(block, Element::f16, start + position * stride + c, lane_count);
+  }
+};
+
+// For few queries decoding first costs more than it saves. Needs whole lanes.
+constexpr int largest_direct = 4;
+
+inline bool reads_directly(const KeyValues& cache, int queries, int head_dim) {
+  return cache.type == CacheType::f16 && queries <= largest_direct && head_dim % lane_count == 0;
+}
+
+inline CachedHalves cached_halves(const KeyValues& cache, const void* const* blocks, int head, int first) {
+  const int block = first / cache.block_positions, offset = first % cache.block_positions;
+  return {blocks[block], head * cache.head_stride + offset * cache.position_stride, cache.position_stride};
+}
+
+// scores[r, p] = q[r]·keys[p] for Queries queries and `count` positions, as dense's add_panel sums them.
+template <int Queries>
+inline void score(const float* q, int q_stride, int head_dim, const CachedHalves& keys, int count,
+                  float* scores) {
+  int p = 0;
+  for (; p + 4 <= count; p += 4) {
+    Lanes sums[Queries][4];
+    for (auto& of_query : sums) {
+      for (Lanes& lanes : of_query) lanes = splat(0);
+    }
+    for (int c = 0; c < head_dim; c += lane_count) {
+      Lanes k[4];
+      for (int i = 0; i < 4; ++i) k[i] = keys.load(p + i, c);
+      for (int r = 0; r < Queries; ++r) {
+        const Lanes v = load_lanes(q + r * q_stride + c);
+        for (int i = 0; i < 4; ++i) sums[r][i] = fma(k[i], v, sums[r][i]);
+      }
+    }
+    for (int r = 0; r < Queries; ++r) {
+      store_sums(scores + r * tile_positions + p, sums[r][0], sums[r][1], sums[r][2], sums[r][3]);
+    }
+  }
+  for (; p < count; ++p) {
+    for (int r = 0; r < Queries; ++r) {
+      Lanes lanes = splat(0);
+      for (int c = 0; c < head_dim; c += lane_count) {
+        lanes = fma(keys.load(p, c), load_lanes(q + r * q_stride + c), lanes);
+      }
+      scores[r * tile_positions + p] = sum(lanes);
+    }
+  }
+}
+
+inline void score_queries(const float* q, int q_stride, int queries, int head_dim, const CachedHalves& keys,
+                          int count, float* scores) {
+  switch (queries) {
+    case 1:
+      return score<1>(q, q_stride, head_dim, keys, count, scores);
+    case 2:
+      return score<2>(q, q_stride, head_dim, keys, count, scores);
+    case 3:
+      return score<3>(q, q_stride, head_dim, keys, count, scores);
+    default:
+      return score<4>(q, q_stride, head_dim, keys, count, scores);
+  }
+}
+
+// values[r] += Σ_p weights[r, p]·source[p], position by position, for Rows queries and 16·Vectors elements
+// from element c on.
+template <int Rows, int Vectors, class Source>
+inline void add_weighted(const float* weights, const Source& source, int c, int stride, int count,
+                         float* values) {
+  Lanes sums[Rows][Vectors];
+  for (int r = 0; r < Rows; ++r) {
+    for (int v = 0; v < Vectors; ++v) sums[r][v] = load_lanes(values + r * stride + v * lane_count);
+  }
+  for (int p = 0; p < count; ++p) {
+    Lanes elements[Vectors];
+    for (int v = 0; v < Vectors; ++v) elements[v] = source.load(p, c + v * lane_count);
+    for (int r = 0; r < Rows; ++r) {
+      const Lanes weight = splat(weights[r * tile_positions + p]);
+      for (int v = 0; v < Vectors; ++v) sums[r][v] = fma(weight, elements[v], sums[r][v]);
+    }
+  }
+  for (int r = 0; r < Rows; ++r) {
+    for (int v = 0; v < Vectors; ++v) store_lanes(values + r * stride + v * lane_count, sums[r][v]);
+  }
+}
+
+template <int Rows, class Source>
+inline void add_weighted_rows(const float* weights, const Source& source, int stride, int head_dim, int count,
+                              float* values) {
+  int c = 0;
+  for (; c + largest_vectors * lane_count <= head_dim; c += largest_vectors * lane_count) {
+    add_weighted<Rows, largest_vectors>(weights, source, c, stride, count, values + c);
+  }
+  for (; c < head_dim; c += lane_count) add_weighted<Rows, 1>(weights, source, c, stride, count, values + c);
+}
+
+template <class Source>
+inline void add_weighted_all(const float* weights, const Source& source, int queries, int head_dim, int count,
+                             float* values) {
+  const int stride = vector_stride(head_dim);
+  int i = 0;
+  for (; i + largest_rows <= queries; i += largest_rows) {
+    add_weighted_rows<largest_rows>(weights + i * tile_positions, source, stride, head_dim, count,
+                                    values + i * stride);
+  }
+  if (largest_rows > 2 && i + 2 <= queries) {
+    add_weighted_rows<2>(weights + i * tile_positions, source, stride, head_dim, count, values + i * stride);
+    i += 2;
+  }
+  for (; i < queries; ++i) {
+    add_weighted_rows<1>(weights + i * tile_positions, source, stride, head_dim, count, values + i * stride);
+  }
+}
+
+// Turns scores [0, count) of a tile that starts at `first` into weights; returns the largest score and their
+// sum. Weights of what is not visible are zero.
+inline void softmax(float* scores, int first, int count, const AttentionSpec& spec, const Visible& visible,
+                    float& largest_score, float& total) {
+  alignas(64) static constexpr float numbers[lane_count] = {0, 1, 2,  3,  4,  5,  6,  7,
+                                                            8, 9, 10, 11, 12, 13, 14, 15};
+  const Lanes nothing = splat(-__builtin_inff());
+  Lanes top = nothing;
+  for (int p = 0; p < count; p += lane_count) {
+    // Positions relative to the tile are exact as floats.
+    const Lanes number = load_lanes(numbers) + splat(static_cast<float>(p));
+    const auto bound = [&](int position) { return splat(static_cast<float>(position - first)); };
+    Lanes s = load_lanes(scores + p) * splat(spec.scale);
+    if (spec.soft_cap > 0) s = tanh(s / splat(spec.soft_cap)) * splat(spec.soft_cap);
+    const Lanes kept = select_less(number, bound(visible.keep), s, nothing);
+    s = select_less(number, bound(visible.begin), kept, s);
+    s = select_less(number, bound(visible.end), s, nothing);
+    store_lanes(scores + p, s);
+    top = max(top, s);
+  }
+  largest_score = largest(top);
+  Lanes sums = splat(0);
+  for (int p = 0; p < count; p += lane_count) {
+    const Lanes weight = exp(load_lanes(scores + p) - splat(largest_score));
+    store_lanes(scores + p, weight);
+    sums = sums + weight;
+  }
+  total = sum(sums);
+}
+
+void tile(const AttentionSpec& spec, const KeyValues& cache, const Queries& queries, int number,
+          const State& state) {
+  alignas(64) float scores[largest_queries * tile_positions];
+  alignas(64) float panel[panel_positions * vector_stride(largest_head_dim)];
+  const int stride = vector_stride(spec.head_dim);
+  const bool direct = reads_directly(cache, queries.count, spec.head_dim);
+  const int first = number * tile_positions;
+  int last = first;
+  Visible visible[largest_queries];
+  for (int i = 0; i < queries.count; ++i) {
+    visible[i] = visible_at(spec, queries.positions[i], queries.length);
+    last = visible[i].end > last ? visible[i].end : last;
+  }
+  if (last > first + tile_positions) last = first + tile_positions;
+  const auto seen = [&](int from, int to) {
+    for (int i = 0; i < queries.count; ++i) {
+      if (sees(visible[i], from, to)) return true;
+    }
+    return false;
+  };
+
+  const int padded = (last - first + lane_count - 1) / lane_count * lane_count;
+  for (int i = 0; i < queries.count; ++i) {
+    for (int p = 0; p < padded; ++p) scores[i * tile_positions + p] = 0;
+  }
+  for (int p = first; p < last; p += panel_positions) {
+    const int count = last - p < panel_positions ? last - p : panel_positions;
+    if (!seen(p, p + count)) continue;
+    if (direct) {
+      score_queries(queries.q, stride, queries.count, spec.head_dim,
+                    cached_halves(cache, cache.keys, queries.kv_head, p), count, scores + (p - first));
+      continue;
+    }
+    decode_panel(cache, cache.keys, cache.key_scales, queries.kv_head, p, count, spec.head_dim, panel);
+    add_panel({panel, stride, count, spec.head_dim}, queries.q, stride, queries.count, scores + (p - first),
+              tile_positions);
+  }
+
+  for (int i = 0; i < queries.count; ++i) {
+    for (int c = 0; c < stride; ++c) state.values[i * stride + c] = 0;
+    softmax(scores + i * tile_positions, first, padded, spec, visible[i], state.largest[i], state.total[i]);
+    if (state.largest[i] == -__builtin_inff()) {
+      for (int p = 0; p < padded; ++p) scores[i * tile_positions + p] = 0;
+    }
+  }
+  for (int p = first; p < last; p += panel_positions) {
+    const int count = last - p < panel_positions ? last - p : panel_positions;
+    if (!seen(p, p + count)) continue;
+    const float* weights = scores + (p - first);
+    if (direct) {
+      add_weighted_all(weights, cached_halves(cache, cache.values, queries.kv_head, p), queries.count,
+                       spec.head_dim, count, state.values);
+      continue;
+    }
+    decode_panel(cache, cache.values, cache.value_scales, queries.kv_head, p, count, spec.head_dim, panel);
+    add_weighted_all(weights, Panel{panel, stride}, queries.count, spec.head_dim, count, state.values);
+  }
+}
+
+inline float exp_of(float x) {
+  float out;
+  store_lanes(&out, exp(splat(x)), 1);
+  return out;
+}
+
+void merge(const State& into, const State& next, int count, int head_dim) {
+  const int stride = vector_stride(head_dim);
+  for (int i = 0; i < count; ++i) {
+    if (next.largest[i] == -__builtin_inff()) continue;
+    const float top = into.largest[i] > next.largest[i] ? into.largest[i] : next.largest[i];
+    // Nothing so far: e^-∞ = 0 takes what stood there out of the sum.
+    const float before = exp_of(into.largest[i] - top), after = exp_of(next.largest[i] - top);
+    into.largest[i] = top;
+    const float kept = into.total[i] * before, added = next.total[i] * after;
+    into.total[i] = kept + added;
+    for (int c = 0; c < head_dim; c += lane_count) {
+      float* values = into.values + i * stride + c;
+      const Lanes v = load_lanes(values) * splat(before);
+      store_lanes(values, fma(load_lanes(next.values + i * stride + c), splat(after), v));
+    }
+  }
+}
+
+void finish(const float* values, float total, int head_dim, float* out) {
+  for (int c = 0; c < head_dim; c += lane_count) {
+    const int n = head_dim - c < lane_count ? head_dim - c : lane_count;
+    store_lanes(out + c, load_lanes(values + c) / splat(total), n);
+  }
+}
+
+void store_i8_head(const float* x, int head_dim, std::int8_t* to, float* scale) {
+  Lanes top = splat(0), zeros = splat(0);
+  const auto part = [&](int c) { return head_dim - c < lane_count ? head_dim - c : lane_count; };
+  for (int c = 0; c < head_dim; c += lane_count) {
+    const Lanes v = load_lanes(x + c, part(c));
+    top = max(top, max(v, splat(0) - v));
+    zeros = zeros + v * splat(0);
+  }
+  const float magnitude = largest(top);
+  const float not_finite = sum(zeros);  // 0, or NaN
+  const bool counts = not_finite == 0 && magnitude >= 0x1p-100f;
+  *scale = counts ? magnitude / 127.0f : not_finite;
+  const Lanes reciprocal = splat(counts ? 127.0f / magnitude : 0.0f);
+  for (int c = 0; c < head_dim; c += lane_count) {
+    const Lanes v = counts ? round_to_even(load_lanes(x + c, part(c)) * reciprocal) : splat(0);
+    store_i8(to + c, v, part(c));
+  }
+}
+
+void store_head(CacheType type, const float* x, int head_dim, void* to, float* i8_scale) {
+  if (type == CacheType::i8) return store_i8_head(x, head_dim, static_cast<std::int8_t*>(to), i8_scale);
+  for (int c = 0; c < head_dim; c += lane_count) {
+    const int n = head_dim - c < lane_count ? head_dim - c : lane_count;
+    const Lanes v = load_lanes(x + c, n);
+    if (type == CacheType::f32) {
+      store_lanes(static_cast<float*>(to) + c, v, n);
+    } else {
+      store_f16(static_cast<std::uint16_t*>(to) + c, saturated_f16(v), n);
+    }
+  }
+}
+
+constexpr Functions functions_here = {tile, merge, finish, store_head};
+
+}  // namespace
+}  // namespace pome::kernels::attention

@@ -1,0 +1,48 @@
+// Matrix products in float32: y[M, N] = x[M, K]·Wᵀ for weights stored as floats, or for any weights decoded
+// on the way (the "exact" precision of quantized models).
+//
+// One order of additions, whatever the number of rows, the split of N, the threads or the instruction set: a
+// block of 1,024 elements of K is summed in 16 lanes, lane l taking the elements l, l + 16, l + 32 … one
+// after the other with one rounding each (fused multiply-add); the lanes are then added by halves (l with l +
+// 8, + 4,
+// + 2, + 1) and the blocks from first to last. Elements behind K count as zeros.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/decode/decode.h"
+#include "kernels/qmm/qmm.h"
+
+namespace pome {
+class ThreadPool;
+}
+
+namespace pome::kernels {
+
+// A matrix [rows, columns] that can be asked for parts of its rows as floats. `decode` writes elements
+// [begin, begin + count) of a row, begin a multiple of 1,024; it is called from several threads at once.
+struct DecodedMatrix {
+  void (*decode)(const void* matrix, int row, int begin, int count, float* out) = nullptr;
+  const void* matrix = nullptr;
+  int rows = 0;
+  int columns = 0;
+};
+
+// Views; `matrix` must outlive them.
+DecodedMatrix decoded(const QuantizedMatrix& matrix);
+DecodedMatrix decoded(const DenseMatrix& matrix);
+
+// Columns [begin, end) of y on the calling thread. x is float32 [rows, columns of w], its rows x_stride
+// floats apart, those of y y_stride. Calls for different columns may run at once.
+void multiply(const DecodedMatrix& w, const float* x, std::int64_t x_stride, int rows, float* y,
+              std::int64_t y_stride, int begin, int end);
+void multiply(const DenseMatrix& w, const float* x, std::int64_t x_stride, int rows, float* y,
+              std::int64_t y_stride, int begin, int end);
+
+// All columns, on a pool.
+void multiply(ThreadPool& pool, const DecodedMatrix& w, const float* x, std::int64_t x_stride, int rows,
+              float* y, std::int64_t y_stride);
+void multiply(ThreadPool& pool, const DenseMatrix& w, const float* x, std::int64_t x_stride, int rows,
+              float* y, std::int64_t y_stride);
+
+}  // namespace pome::kernels

@@ -1,0 +1,7 @@
+#include "kernels/elementwise/lanes_impl.h"
+
+namespace pome::kernels::elementwise::avx2 {
+
+const Functions functions = functions_here;
+
+}  // namespace pome::kernels::elementwise::avx2

@@ -1,0 +1,40 @@
+// Instruction-set levels of the kernels, and the choice between them at run time.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace pome::kernels {
+
+// In rising order: a level executes everything below it.
+enum class Isa : std::uint8_t { scalar, avx2, avx512vnni };
+
+struct IsaRow {
+  Isa isa;
+  std::string_view name;  // as POME_ISA spells it
+  bool (*executable)();   // on this processor, under this operating system
+};
+
+// Every level this build knows, lowest first.
+std::span<const IsaRow> isa_table();
+std::string_view isa_name(Isa isa);
+
+// The level in use: the highest that is executable, or the one POME_ISA names. Decided on the first call.
+// Throws Error: usage (POME_ISA names no level), unsupported (this processor lacks it).
+Isa active_isa();
+
+// Of an operation's rows, lowest level first, the highest that `isa` executes. Every operation has a scalar
+// row.
+template <class Row>
+const Row& choose_row(std::span<const Row> rows, Isa isa) {
+  const Row* best = &rows.front();
+  for (const Row& row : rows) {
+    if (row.isa <= isa) best = &row;
+  }
+  return *best;
+}
+
+}  // namespace pome::kernels

@@ -1,0 +1,448 @@
+// AVX2 with FMA and F16C: pmaddwd, 16 products of 16 bits per instruction, and an addition.
+//
+// The shape is avx512vnni.cpp's at half the width: gemv walks one row of W at a time, gemm unpacks a panel of
+// 16 rows by one block of K and runs tiles of 4 rows of x over it (8 of the 16 registers accumulate).
+#include "kernels/avx2.h"
+#include "kernels/qmm/layout.h"
+#include "kernels/qmm/levels.h"
+
+namespace pome::kernels::qmm::avx2 {
+namespace {
+
+constexpr int panel_rows = 16;
+constexpr int largest_tile = 4;
+constexpr int prefetch_bytes = 4096;
+
+using Dword = std::int32_t __attribute__((may_alias));
+
+inline __m256i add_products(__m256i sums, __m256i a, __m256i b) {
+  return _mm256_add_epi32(sums, _mm256_madd_epi16(a, b));
+}
+
+// The four sums of a's, b's, c's and d's dwords, for the lower 128 bits and for the upper.
+inline __m256i sum_lanes(__m256i a, __m256i b, __m256i c, __m256i d) {
+  return _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+}
+
+// Dword u: the sum of unit u of eight. Their partial sums stand one behind the other in t, `Dwords` each (a
+// unit of 16 has two vectors, which come added up).
+template <int Dwords>
+inline __m256i sum_units(const __m256i* t) {
+  if constexpr (Dwords == 2) {
+    return _mm256_permute4x64_epi64(_mm256_hadd_epi32(t[0], t[1]), 0b11'01'10'00);
+  } else {
+    const __m256i a = sum_lanes(t[0], t[1], t[2], t[3]);
+    if constexpr (Dwords == 4) {
+      return _mm256_permutevar8x32_epi32(a, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    } else {
+      const __m256i b = sum_lanes(t[4], t[5], t[6], t[7]);
+      return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
+    }
+  }
+}
+
+// out[u]: the scale or bias of unit u of a block, zero from `units` on.
+inline void load_scales(float* out, const void* values, Element type, std::int64_t group, int units,
+                        bool two_per_group) {
+  if (units == units_per_block && !two_per_group) {
+    for (int u = 0; u < units_per_block; u += 8)
+      _mm256_store_ps(out + u, load_floats(values, type, group + u));
+    return;
+  }
+  for (int u = 0; u < units_per_block; ++u) {
+    out[u] = u < units ? element(values, type, group + (two_per_group ? u / 2 : u)) : 0.0f;
+  }
+}
+
+// The integer sums of a block's 16 units; x is in the order of layout.h.
+template <int Bits, int Unit>
+inline void block_sums(__m256i* sums, const std::uint8_t* w, const std::int16_t* x) {
+  constexpr int interleave = interleave_of(Bits);
+  constexpr UnitLayout layout = unit_layout(interleave, Unit);
+  if constexpr (interleave > 1) {
+    const __m256i mask = _mm256_set1_epi16((1 << Bits) - 1);
+    for (int half = 0; half < 2; ++half) {
+      constexpr int chunks = layout.dwords / 2;  // of 64 bytes; a block fills as many as a unit fills dwords
+      __m256i t[2 * chunks];
+#pragma clang loop unroll(full)
+      for (int c = 0; c < chunks; ++c) {
+        const int chunk = half * chunks + c;
+        _mm_prefetch(reinterpret_cast<const char*>(w + chunk * 64 + prefetch_bytes), _MM_HINT_T0);
+#pragma clang loop unroll(full)
+        for (int part = 0; part < 2; ++part) {
+          const __m256i v = load(w + chunk * 64 + part * 32);
+          const std::int16_t* xc = x + chunk * 32 * interleave + part * 16;
+          __m256i sum = _mm256_setzero_si256();
+#pragma clang loop unroll(full)
+          for (int j = 0; j < interleave; ++j) {
+            __m256i codes = _mm256_srli_epi16(v, j * Bits);
+            if (j + 1 < interleave) codes = _mm256_and_si256(codes, mask);
+            sum = add_products(sum, codes, load(xc + j * 32));
+          }
+          t[2 * c + part] = sum;
+        }
+        if constexpr (layout.dwords == 16) t[c] = _mm256_add_epi32(t[2 * c], t[2 * c + 1]);
+      }
+      sums[half] = sum_units<layout.dwords>(t);
+    }
+  } else {
+    constexpr int vectors = Unit / 16;
+    for (int half = 0; half < 2; ++half) {
+      __m256i t[8];
+#pragma clang loop unroll(full)
+      for (int i = 0; i < 8; ++i) {
+        const int unit = half * 8 + i;
+        t[i] = _mm256_setzero_si256();
+#pragma clang loop unroll(full)
+        for (int h = 0; h < vectors; ++h) {
+          const int at = (unit * vectors + h) * 2 * Bits;
+          if (at % 64 < 2 * Bits)
+            _mm_prefetch(reinterpret_cast<const char*>(w + at + prefetch_bytes), _MM_HINT_T0);
+          t[i] = add_products(t[i], natural_codes<Bits>(w + at), load(x + unit * Unit + h * 16));
+        }
+      }
+      sums[half] = sum_units<16>(t);
+    }
+  }
+}
+
+// A block that may not be read in place, because it is short or because natural_codes would reach past the
+// matrix: a copy with zeros behind it.
+template <int Bits, int Unit>
+struct Padded {
+  static constexpr int block_bytes = units_per_block * Unit / 8 * Bits;
+  std::uint8_t bytes[block_bytes + 16];
+
+  const std::uint8_t* take(const std::uint8_t* codes, int units) {
+    const auto count = static_cast<unsigned>(units * Unit / 8 * Bits);
+    __builtin_memcpy(bytes, codes, count);
+    __builtin_memset(bytes + count, 0, sizeof bytes - count);
+    return bytes;
+  }
+};
+
+// True where reading `bytes` bytes at `codes` with natural_codes would touch what lies behind the matrix.
+template <int Bits>
+inline bool reaches_past(const QuantizedMatrix& w, const std::uint8_t* codes, std::int64_t bytes) {
+  return interleave_of(Bits) == 1 &&
+         codes + bytes + 16 > w.codes + static_cast<std::int64_t>(w.rows) * (w.columns / 8 * Bits);
+}
+
+template <int Bits, int Unit>
+void gemv_of(const QuantizedMatrix& w, const Activations& x, int row, float* y, int begin, int end) {
+  constexpr int block = units_per_block * Unit;
+  const std::int64_t row_bytes = static_cast<std::int64_t>(w.columns) / 8 * Bits;
+  const std::int64_t groups = w.columns / w.group;
+  const bool two_per_group = w.group > Unit;
+  const std::int16_t* q = static_cast<const std::int16_t*>(x.q) + row * x.stride;
+  const float* d = x.scale + static_cast<std::int64_t>(row) * x.units;
+  const float* sum = x.sum + static_cast<std::int64_t>(row) * x.units;
+  const int valid_units = w.columns / Unit;
+  Padded<Bits, Unit> padded;
+  alignas(32) float scales[units_per_block], biases[units_per_block];
+  for (int n = begin; n < end; ++n) {
+    float total = 0;
+    for (int u = 0; u < valid_units; u += units_per_block) {
+      const int units = valid_units - u < units_per_block ? valid_units - u : units_per_block;
+      const std::uint8_t* wb = w.codes + n * row_bytes + u / units_per_block * (block / 8 * Bits);
+      if (units < units_per_block || reaches_past<Bits>(w, wb, padded.block_bytes))
+        wb = padded.take(wb, units);
+      __m256i sums[2];
+      block_sums<Bits, Unit>(sums, wb, q + static_cast<std::int64_t>(u) * Unit);
+      const std::int64_t group = n * groups + (two_per_group ? u / 2 : u);
+      load_scales(scales, w.scales, w.scale_type, group, units, two_per_group);
+      load_scales(biases, w.biases, w.scale_type, group, units, two_per_group);
+      __m256 v[2];
+      for (int h = 0; h < 2; ++h) {
+        const __m256 scale = _mm256_mul_ps(_mm256_load_ps(scales + 8 * h), _mm256_loadu_ps(d + u + 8 * h));
+        v[h] = _mm256_fmadd_ps(_mm256_load_ps(biases + 8 * h), _mm256_loadu_ps(sum + u + 8 * h),
+                               _mm256_mul_ps(_mm256_cvtepi32_ps(sums[h]), scale));
+      }
+      total += sum_by_halves(v[0], v[1]);
+    }
+    y[n] = total;
+  }
+}
+
+// r[i] lane j ↔ r[j] lane i.
+inline void transpose(__m256i* r) {
+  __m256i t[8], u[8];
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = _mm256_unpacklo_epi32(r[i], r[i + 1]);
+    t[i + 1] = _mm256_unpackhi_epi32(r[i], r[i + 1]);
+  }
+  for (int i = 0; i < 8; i += 4) {
+    for (int h = 0; h < 2; ++h) {
+      u[i + 2 * h] = _mm256_unpacklo_epi64(t[i + h], t[i + h + 2]);
+      u[i + 2 * h + 1] = _mm256_unpackhi_epi64(t[i + h], t[i + h + 2]);
+    }
+  }
+  for (int c = 0; c < 4; ++c) {
+    r[c] = _mm256_permute2x128_si256(u[c], u[4 + c], 0x20);
+    r[4 + c] = _mm256_permute2x128_si256(u[c], u[4 + c], 0x31);
+  }
+}
+
+// 16 rows of W by one block of K: pairs[unit][pair][row] (two 16-bit codes each), scales and biases
+// [unit][row].
+struct Panel {
+  alignas(64) Dword pairs[units_per_block * 32 * panel_rows];
+  alignas(64) float scales[units_per_block * panel_rows];
+  alignas(64) float biases[units_per_block * panel_rows];
+};
+
+inline void store(Dword* to, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(to), v); }
+
+template <int Bits, int Unit>
+inline void fill_pairs(Dword* out, const std::uint8_t* const* rows, int units) {
+  constexpr int interleave = interleave_of(Bits);
+  constexpr UnitLayout layout = unit_layout(interleave, Unit);
+  __m256i r[8];
+  if constexpr (interleave > 1) {
+    const __m256i mask = _mm256_set1_epi32(((1 << Bits) - 1) * 0x00010001);
+    const int dwords = units * layout.dwords;
+    for (int first = 0; first < dwords; first += 8) {
+      const int count = dwords - first < 8 ? dwords - first : 8;
+      alignas(32) Dword tail[8] = {};
+      for (int i = 0; i < 8; ++i) {
+        if (count == 8) {
+          r[i] = load(rows[i] + first * 4);
+        } else {
+          __builtin_memcpy(tail, rows[i] + first * 4, static_cast<unsigned>(count) * 4);
+          r[i] = load(tail);
+        }
+      }
+      transpose(r);
+      for (int i = 0; i < count; ++i) {
+        const int unit = (first + i) / layout.dwords;
+        Dword* to = out + (unit * (Unit / 2) + (first + i) % layout.dwords) * panel_rows;
+        for (int j = 0; j < interleave; ++j) {
+          store(to + j * layout.dwords * panel_rows,
+                _mm256_and_si256(_mm256_srli_epi32(r[i], j * Bits), mask));
+        }
+      }
+    }
+  } else {
+    for (int h = 0; h < units * Unit / 16; ++h) {
+      for (int i = 0; i < 8; ++i) r[i] = natural_codes<Bits>(rows[i] + h * 2 * Bits);
+      transpose(r);
+      for (int i = 0; i < 8; ++i) store(out + (h * 8 + i) * panel_rows, r[i]);
+    }
+  }
+}
+
+template <int Bits, int Unit>
+void fill_panel(Panel& panel, const QuantizedMatrix& w, int first_row, int first_unit, int units) {
+  const std::int64_t row_bytes = static_cast<std::int64_t>(w.columns) / 8 * Bits;
+  const std::int64_t groups = w.columns / w.group;
+  const bool two_per_group = w.group > Unit;
+  const int first_group = two_per_group ? first_unit / 2 : first_unit;
+  Padded<Bits, Unit> padded[8];
+  for (int half = 0; half < panel_rows; half += 8) {
+    const std::uint8_t* rows[8];
+    for (int i = 0; i < 8; ++i) {
+      const int n = first_row + half + i < w.rows ? first_row + half + i : w.rows - 1;
+      rows[i] = w.codes + n * row_bytes + static_cast<std::int64_t>(first_unit) * Unit / 8 * Bits;
+      if (reaches_past<Bits>(w, rows[i], units * Unit / 8 * Bits)) rows[i] = padded[i].take(rows[i], units);
+      alignas(32) float scales[units_per_block], biases[units_per_block];
+      const std::int64_t group = n * groups + first_group;
+      load_scales(scales, w.scales, w.scale_type, group, units, two_per_group);
+      load_scales(biases, w.biases, w.scale_type, group, units, two_per_group);
+      for (int u = 0; u < units_per_block; ++u) {
+        panel.scales[u * panel_rows + half + i] = scales[u];
+        panel.biases[u * panel_rows + half + i] = biases[u];
+      }
+    }
+    fill_pairs<Bits, Unit>(panel.pairs + half, rows, units);
+  }
+}
+
+// Tiles of nearly equal size: one row alone would leave most accumulators idle.
+inline int rows_of_next_tile(int rows) {
+  const int tiles = (rows + largest_tile - 1) / largest_tile;
+  return (rows + tiles - 1) / tiles;
+}
+
+struct Tile {
+  const Dword* x;       // row 0's pairs of this block
+  std::int64_t stride;  // dwords from row to row
+  const float* d;       // row 0's scales of this block
+  const float* sum;
+  int units_stride;
+  float* y;
+  std::int64_t y_stride;
+  int columns;
+};
+
+// y += the block's sums for Rows rows of x and the panel's 16 columns. The units come in counter_order and
+// are added like a binary counter: `pending[l]` is the sum of 2^l of them that waits for its neighbour.
+template <int Rows>
+void multiply_tile(const Panel& panel, const UnitLayout& layout, int units, const Tile& tile) {
+  alignas(32) float pending[4][2 * Rows][8];
+  const int unit_pairs = layout.runs * layout.dwords;
+  __m256 v[2 * Rows];
+  for (int i = 0; i < units_per_block; ++i) {
+    const int unit = counter_order[i];
+    __m256i sums[2 * Rows];
+    for (__m256i& sum : sums) sum = _mm256_setzero_si256();
+    if (unit < units) {
+      const Dword* pairs = panel.pairs + unit * unit_pairs * panel_rows;
+      const Dword* run = tile.x + layout.first(unit);
+      for (int j = 0; j < layout.runs; ++j, run += layout.run_stride) {
+        for (int p = 0; p < layout.dwords; ++p, pairs += panel_rows) {
+          const __m256i w0 = load(pairs), w1 = load(pairs + 8);
+#pragma clang loop unroll(full)
+          for (int m = 0; m < Rows; ++m) {
+            const __m256i x = _mm256_set1_epi32(run[m * tile.stride + p]);
+            sums[2 * m] = add_products(sums[2 * m], w0, x);
+            sums[2 * m + 1] = add_products(sums[2 * m + 1], w1, x);
+          }
+        }
+      }
+    }
+#pragma clang loop unroll(full)
+    for (int m = 0; m < Rows; ++m) {
+      const __m256 d = _mm256_set1_ps(tile.d[m * tile.units_stride + unit]);
+      const __m256 sum = _mm256_set1_ps(tile.sum[m * tile.units_stride + unit]);
+#pragma clang loop unroll(full)
+      for (int h = 0; h < 2; ++h) {
+        const __m256 scale = _mm256_mul_ps(_mm256_load_ps(panel.scales + unit * panel_rows + 8 * h), d);
+        v[2 * m + h] = _mm256_fmadd_ps(_mm256_load_ps(panel.biases + unit * panel_rows + 8 * h), sum,
+                                       _mm256_mul_ps(_mm256_cvtepi32_ps(sums[2 * m + h]), scale));
+      }
+    }
+    int level = 0;
+    for (; i >> level & 1; ++level) {
+#pragma clang loop unroll(full)
+      for (int c = 0; c < 2 * Rows; ++c) v[c] = _mm256_add_ps(_mm256_load_ps(pending[level][c]), v[c]);
+    }
+    if (level < 4) {
+#pragma clang loop unroll(full)
+      for (int c = 0; c < 2 * Rows; ++c) _mm256_store_ps(pending[level][c], v[c]);
+    }
+  }
+  for (int m = 0; m < Rows; ++m) {
+    alignas(32) float sums[panel_rows];
+    _mm256_store_ps(sums, v[2 * m]);
+    _mm256_store_ps(sums + 8, v[2 * m + 1]);
+    float* y = tile.y + m * tile.y_stride;
+    for (int c = 0; c < tile.columns; ++c) y[c] += sums[c];
+  }
+}
+
+template <int Bits, int Unit>
+void gemm_of(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
+             int end) {
+  constexpr UnitLayout layout = unit_layout(interleave_of(Bits), Unit);
+  Panel panel;
+  const int valid_units = w.columns / Unit;
+  for (int n = begin; n < end; n += panel_rows) {
+    const int columns = end - n < panel_rows ? end - n : panel_rows;
+    for (int m = 0; m < x.rows; ++m) {
+      for (int c = 0; c < columns; ++c) y[m * y_stride + n + c] = 0;
+    }
+    for (int u = 0; u < valid_units; u += units_per_block) {
+      const int units = valid_units - u < units_per_block ? valid_units - u : units_per_block;
+      fill_panel<Bits, Unit>(panel, w, n, u, units);
+      for (int m = 0, tile_rows; m < x.rows; m += tile_rows) {
+        tile_rows = rows_of_next_tile(x.rows - m);
+        const std::int64_t scales = static_cast<std::int64_t>(m) * x.units + u;
+        const Tile tile = {reinterpret_cast<const Dword*>(static_cast<const std::int16_t*>(x.q) +
+                                                          m * x.stride + static_cast<std::int64_t>(u) * Unit),
+                           x.stride / 2,
+                           x.scale + scales,
+                           x.sum + scales,
+                           x.units,
+                           y + m * y_stride + n,
+                           y_stride,
+                           columns};
+        switch (tile_rows) {
+          case 1:
+            multiply_tile<1>(panel, layout, units, tile);
+            break;
+          case 2:
+            multiply_tile<2>(panel, layout, units, tile);
+            break;
+          case 3:
+            multiply_tile<3>(panel, layout, units, tile);
+            break;
+          default:
+            multiply_tile<largest_tile>(panel, layout, units, tile);
+            break;
+        }
+      }
+    }
+  }
+}
+
+inline std::uint32_t largest_of(__m256i v) {
+  const __m128i v4 = _mm_max_epu32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  const __m128i v2 = _mm_max_epu32(v4, _mm_shuffle_epi32(v4, 0x4e));
+  return static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm_max_epu32(v2, _mm_shuffle_epi32(v2, 0xb1))));
+}
+
+inline int sum_of(__m256i v) {
+  const __m128i v4 = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  const __m128i v2 = _mm_add_epi32(v4, _mm_shuffle_epi32(v4, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(v2, _mm_shuffle_epi32(v2, 0xb1)));
+}
+
+// x null: a unit behind K.
+inline void quantize_unit(const float* x, int unit, int levels, std::int16_t* q, float& scale, float& sum) {
+  const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
+  __m256i largest_bits = _mm256_setzero_si256();
+  for (int i = 0; x != nullptr && i < unit; i += 8) {
+    largest_bits = _mm256_max_epu32(largest_bits, _mm256_and_si256(load(x + i), magnitude));
+  }
+  const std::uint32_t bits = largest_of(largest_bits);
+  const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int>(bits))));
+  const bool finite = bits < 0x7f800000;
+  if (!finite || largest < smallest_magnitude) {
+    scale = sum = finite ? 0.0f : __builtin_nanf("");
+    for (int i = 0; i < unit; i += 16) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(q + i), _mm256_setzero_si256());
+    }
+    return;
+  }
+  scale = largest / static_cast<float>(levels);
+  const __m256 reciprocal = _mm256_set1_ps(static_cast<float>(levels) / largest);
+  __m256i total = _mm256_setzero_si256();
+  for (int i = 0; i < unit; i += 16) {
+    const __m256i a = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + i), reciprocal));
+    const __m256i b = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + i + 8), reciprocal));
+    total = _mm256_add_epi32(total, _mm256_add_epi32(a, b));
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0b11'01'10'00);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(q + i), packed);
+  }
+  sum = scale * static_cast<float>(sum_of(total));
+}
+
+}  // namespace
+
+void quantize(const float* x, const Activations& to, int row) {
+  const int unit = to.format.unit, interleave = to.format.interleave, levels = to.format.levels;
+  std::int16_t* q = static_cast<std::int16_t*>(to.q) + row * to.stride;
+  float* scales = to.scale + static_cast<std::int64_t>(row) * to.units;
+  float* sums = to.sum + static_cast<std::int64_t>(row) * to.units;
+  const int units_per_span = span / unit;
+  for (int u = 0; u < to.units; u += units_per_span) {
+    alignas(32) std::int16_t natural[span];
+    for (int i = 0; i < units_per_span; ++i) {
+      const std::int64_t first = static_cast<std::int64_t>(u + i) * unit;
+      quantize_unit(first < to.columns ? x + first : nullptr, unit, levels, natural + i * unit, scales[u + i],
+                    sums[u + i]);
+    }
+    deal_span(interleave, natural, q + static_cast<std::int64_t>(u) * unit);
+  }
+}
+
+void gemv(const QuantizedMatrix& w, const Activations& x, int row, float* y, int begin, int end) {
+  POME_QMM_DISPATCH(gemv_of, w, x, row, y, begin, end)
+}
+
+void gemm(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
+          int end) {
+  POME_QMM_DISPATCH(gemm_of, w, x, y, y_stride, begin, end)
+}
+
+}  // namespace pome::kernels::qmm::avx2

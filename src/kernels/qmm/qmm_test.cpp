@@ -1,0 +1,206 @@
+#include "kernels/qmm/qmm.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "base/thread_pool.h"
+#include "kernels/qmm/row.h"
+#include "kernels/test_data.h"
+
+namespace pome::kernels {
+namespace {
+
+using qmm::Row;
+
+using Weights = RandomQuantized;
+
+struct AlignedBytes {
+  explicit AlignedBytes(std::size_t size) : bytes(size + 64) {}
+  void* get() {
+    return reinterpret_cast<void*>((reinterpret_cast<std::uintptr_t>(bytes.data()) + 63) / 64 * 64);
+  }
+  std::vector<std::uint8_t> bytes;
+};
+
+std::vector<float> product(const Row& row, const QuantizedMatrix& w, const std::vector<float>& x, int rows,
+                           Precision precision = Precision::standard) {
+  const ActivationFormat format = qmm::activation_format(row, w, precision);
+  AlignedBytes memory(activation_bytes(format, rows, w.columns));
+  const Activations a = lay_out_activations(format, rows, w.columns, memory.get());
+  qmm::quantize(row, x.data(), w.columns, a, 0, rows);
+  std::vector<float> y(static_cast<std::size_t>(rows) * static_cast<std::size_t>(w.rows), 99.0f);
+  qmm::multiply(row, w, a, y.data(), w.rows, 0, w.rows);
+  return y;
+}
+
+std::vector<const Row*> executable_rows() { return executable(qmm::rows()); }
+const Row& scalar() { return qmm::rows().front(); }
+
+TEST(Qmm, ScalarTwinIsCloseToFloat64) {
+  for (int bits : {2, 3, 4, 5, 6, 8}) {
+    for (int group : {32, 64, 128}) {
+      const Weights w(24, 2048, bits, group, Element::bf16);
+      for (bool outliers : {false, true}) {
+        const std::vector<float> x = gaussian(2, 2048, outliers);
+        EXPECT_LE(relative_error(w, x, 2, product(scalar(), w.matrix, x, 2)), outliers ? 2e-4 : 1e-4)
+            << bits << " bits, group " << group;
+        EXPECT_LE(relative_error(w, x, 2, product(scalar(), w.matrix, x, 2, Precision::fast)),
+                  outliers ? 3e-2 : 1e-2)
+            << bits << " bits, group " << group;
+      }
+    }
+  }
+}
+
+TEST(Qmm, EveryLevelEqualsTheScalarTwin) {
+  for (const Row* row : executable_rows()) {
+    for (int bits : {2, 3, 4, 5, 6, 8}) {
+      for (int group : {32, 64, 128}) {
+        for (Element type : {Element::f16, Element::bf16, Element::f32}) {
+          for (int columns : {group, 3 * group, 1024, 1024 + group, 2048 + 5 * group}) {
+            const Weights w(37, columns, bits, group, type, 0, static_cast<unsigned>(columns + bits));
+            for (int rows : {1, 2, 7}) {
+              const std::vector<float> x = gaussian(rows, columns, true);
+              ASSERT_TRUE(same_bits(product(*row, w.matrix, x, rows), product(scalar(), w.matrix, x, rows)))
+                  << isa_name(row->isa) << ", " << bits << " bits, group " << group << ", scale type "
+                  << static_cast<int>(type) << ", K " << columns << ", M " << rows;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Qmm, FastEqualsTheScalarTwin) {
+  for (const Row* row : executable_rows()) {
+    for (int bits : {2, 3, 4, 5, 6, 8}) {
+      for (int group : {32, 64, 128}) {
+        for (int columns : {group, 3 * group, 1024, 1024 + 5 * group}) {
+          const Weights w(35, columns, bits, group, Element::bf16, 1);
+          for (int rows : {1, 2, 9}) {
+            const std::vector<float> x = gaussian(rows, columns, true);
+            ASSERT_TRUE(same_bits(product(*row, w.matrix, x, rows, Precision::fast),
+                                  product(scalar(), w.matrix, x, rows, Precision::fast)))
+                << isa_name(row->isa) << ", " << bits << " bits, group " << group << ", K " << columns
+                << ", M " << rows;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Qmm, ARowHasTheSameBitsInEveryBatch) {
+  for (const Row* row : executable_rows()) {
+    if (row->isa == Isa::scalar) continue;
+    for (int bits : {3, 4}) {
+      const Weights w(75, 1024 + 320, bits, 64, Element::bf16);
+      const std::vector<float> x = gaussian(40, w.matrix.columns);
+      const std::vector<float> all = product(*row, w.matrix, x, 40);
+      for (int rows = 1; rows < 40; ++rows) {
+        const std::vector<float> some = product(*row, w.matrix, x, rows);
+        ASSERT_EQ(std::memcmp(some.data(), all.data(), some.size() * sizeof(float)), 0)
+            << isa_name(row->isa) << ", " << bits << " bits, M " << rows;
+      }
+    }
+  }
+}
+
+TEST(Qmm, AnySplitOfColumnsGivesTheSameBits) {
+  for (const Row* row : executable_rows()) {
+    const Weights w(101, 1152, 4, 64, Element::f16);
+    for (int rows : {1, 3, 12}) {
+      const std::vector<float> x = gaussian(rows, 1152);
+      const std::vector<float> whole = product(*row, w.matrix, x, rows);
+      const ActivationFormat format = activation_format(w.matrix, Precision::standard);
+      AlignedBytes memory(activation_bytes(format, rows, 1152));
+      const Activations a = lay_out_activations(format, rows, 1152, memory.get());
+      qmm::quantize(*row, x.data(), 1152, a, 0, rows);
+      for (int step : {1, 7, 33, 64}) {
+        std::vector<float> y(whole.size(), 5.0f);
+        for (int n = 0; n < 101; n += step) {
+          qmm::multiply(*row, w.matrix, a, y.data(), 101, n, std::min(n + step, 101));
+        }
+        EXPECT_TRUE(same_bits(y, whole)) << isa_name(row->isa) << ", M " << rows << ", step " << step;
+      }
+    }
+  }
+}
+
+TEST(Qmm, ReadsMisalignedTensors) {
+  for (const Row* row : executable_rows()) {
+    for (int bits : {2, 3, 4, 5, 6, 8}) {
+      const Weights straight(19, 1024 + 64, bits, 64, Element::bf16, 0);
+      const std::vector<float> x = gaussian(6, 1024 + 64);
+      const std::vector<float> expected = product(scalar(), straight.matrix, x, 6);
+      for (int misalignment : {1, 2, 3, 7, 24}) {
+        Weights moved(19, 1024 + 64, bits, 64, Element::bf16, misalignment);
+        std::memcpy(moved.codes.data() + misalignment, straight.codes.data(), straight.codes.size());
+        std::memcpy(moved.scales.data() + misalignment, straight.scales.data(), straight.scales.size());
+        std::memcpy(moved.biases.data() + misalignment, straight.biases.data(), straight.biases.size());
+        EXPECT_TRUE(same_bits(product(*row, moved.matrix, x, 6), expected))
+            << isa_name(row->isa) << ", " << bits << " bits, " << misalignment << " bytes off";
+      }
+    }
+  }
+}
+
+TEST(Qmm, ThreadsDoNotChangeBits) {
+  const Weights w(515, 1024, 4, 64, Element::bf16);
+  const ActivationFormat format = activation_format(w.matrix, Precision::standard);
+  for (int rows : {1, 17}) {
+    const std::vector<float> x = gaussian(rows, 1024);
+    const std::vector<float> expected = product(scalar(), w.matrix, x, rows);
+    for (int threads = 1; threads <= 4; ++threads) {
+      ThreadPool pool(threads);
+      AlignedBytes memory(activation_bytes(format, rows, 1024));
+      const Activations a = lay_out_activations(format, rows, 1024, memory.get());
+      quantize_activations(pool, x.data(), 1024, a);
+      std::vector<float> y(expected.size());
+      multiply(pool, w.matrix, a, y.data(), 515);
+      EXPECT_TRUE(same_bits(y, expected)) << threads << " threads, M " << rows;
+    }
+  }
+}
+
+TEST(Qmm, ActivationsThatAreNotFiniteGiveNaN) {
+  const Weights w(5, 256, 4, 64, Element::bf16);
+  for (const Row* row : executable_rows()) {
+    for (float bad : {std::nanf(""), INFINITY, -INFINITY}) {
+      std::vector<float> x = gaussian(6, 256);
+      x[70] = bad;
+      const std::vector<float> y = product(*row, w.matrix, x, 6);
+      for (std::size_t i = 0; i < y.size(); ++i)
+        EXPECT_EQ(std::isnan(y[i]), i < 5) << isa_name(row->isa) << " " << i;
+    }
+  }
+}
+
+TEST(Qmm, ZeroAndTinyActivationsGiveZero) {
+  const Weights w(5, 128, 4, 64, Element::f32);
+  for (const Row* row : executable_rows()) {
+    for (float value : {0.0f, -0.0f, 1e-40f, -1e-36f}) {
+      for (float y : product(*row, w.matrix, std::vector<float>(128, value), 1)) EXPECT_EQ(y, 0.0f);
+    }
+  }
+}
+
+TEST(Qmm, RefusesWhatNoKernelReads) {
+  QuantizedMatrix w;
+  w.rows = 4;
+  w.columns = 128;
+  EXPECT_NO_THROW(check(w));
+  w.bits = 7;
+  EXPECT_THROW(check(w), Error);
+  w.bits = 4;
+  w.group = 16;
+  EXPECT_THROW(check(w), Error);
+  w.group = 64;
+  w.columns = 96;
+  EXPECT_THROW(check(w), Error);
+}
+
+}  // namespace
+}  // namespace pome::kernels

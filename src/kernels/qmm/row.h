@@ -1,0 +1,32 @@
+// The levels of qmm, one row of functions each.
+#pragma once
+
+#include <span>
+
+#include "kernels/isa.h"
+#include "kernels/qmm/qmm.h"
+
+namespace pome::kernels::qmm {
+
+// Rows and columns as in qmm.h; gemv computes row `row` of x, gemm all of them. Both give the same bits.
+struct Row {
+  Isa isa;
+  bool multiplies_bytes;  // takes activations of 8 bits; the others take fast ones as 16 bits
+  void (*quantize)(const float* x, const Activations& to, int row);
+  void (*gemv)(const QuantizedMatrix& w, const Activations& x, int row, float* y, int begin, int end);
+  void (*gemm)(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
+               int end);
+};
+
+// Lowest level first.
+std::span<const Row> rows();
+
+// The format that a level wants, and the parts of multiply() and quantize_activations() with the level given,
+// for tests and benchmarks.
+ActivationFormat activation_format(const Row& row, const QuantizedMatrix& matrix, Precision precision);
+void quantize(const Row& row, const float* x, std::int64_t x_stride, const Activations& to, int begin,
+              int end);
+void multiply(const Row& row, const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride,
+              int begin, int end);
+
+}  // namespace pome::kernels::qmm
