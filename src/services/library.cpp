@@ -31,7 +31,9 @@ std::shared_ptr<text::Grammar> OpenModel::grammar(text::GrammarLanguage language
 
 struct Library::Impl {
   explicit Impl(LibraryOptions given)
-      : options(std::move(given)), backend(graph::make_backend(options.backend)), engine(engine_options()) {}
+      : options(std::move(given)),
+        backend(graph::make_backend(options.backend, options.computing)),
+        engine(engine_options()) {}
 
   // What is kept for later prompts must not crowd out the models.
   engine::Options engine_options() const {

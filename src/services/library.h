@@ -34,7 +34,8 @@ struct OpenModel {
 };
 
 struct LibraryOptions {
-  std::string backend;  // graph::make_backend
+  std::string backend;              // graph::make_backend
+  graph::BackendOptions computing;  // of the backend
   engine::Options engine;
   store::Paths paths = store::Paths::from_environment();
   std::function<std::uint64_t()> available_memory = services::available_memory;

@@ -1,4 +1,4 @@
-// For tests: a library of its own with the CPU backend, and models of a few hundred parameters.
+// For tests: a library of its own with the CPU backend in float32, and models of a few hundred parameters.
 #pragma once
 
 #include <string>
@@ -23,9 +23,11 @@ struct TinyLibrary {
                      .config = scratch.path() / "config",
                      .hf_cache = scratch.path() / "hub",
                      .demo = golden("broken/sound")};
-  Library library{{.backend = "cpu", .engine = {}, .paths = paths, .available_memory = [this] {
-                     return available;
-                   }}};
+  Library library{{.backend = "cpu",
+                   .computing = {.precision = graph::Precision::exact},
+                   .engine = {},
+                   .paths = paths,
+                   .available_memory = [this] { return available; }}};
 
   void put(const fs::path& file, std::string_view content) const {
     fs::create_directories((scratch.path() / file).parent_path());
