@@ -86,7 +86,7 @@ Action declare(Options& options) {
   options.option("-r,--repetitions", o->options.repetitions, "N",
                  "measured runs, after one that does not count (default: 3)");
   options.option("--kv-bits", o->options.cache.kv_bits, "4|8", "quantize the cache");
-  declare_threads(options);
+  declare_computing(options);
   options.flag("--json", o->json, "one object: results, read_bandwidth_gbps, …");
   return [o] {
     if (o->options.repetitions < 1) {

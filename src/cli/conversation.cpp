@@ -9,7 +9,7 @@ void declare_conversation(Options& options, Conversation& conversation) {
                  "demo, a folder, an alias, or org/name[@revision]");
   options.option("--adapter-path", conversation.adapter, "FOLDER", "a LoRA or DoRA adapter to run with");
   options.flag("--stats", conversation.stats, "speed and memory of the answer, on stderr");
-  declare_threads(options);
+  declare_computing(options);
   declare_settings(options, conversation.settings);
 }
 

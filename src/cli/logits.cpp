@@ -49,7 +49,7 @@ Action declare(Options& options) {
   options.option("--out", o->out, "FILE", "safetensors: tokens, logits float32 [L, V]");
   options.flag("--layers", o->options.layers, "also layers float32 [layers, L, width]");
   options.option("--adapter-path", o->options.adapter, "FOLDER", "a LoRA or DoRA adapter to run with");
-  declare_threads(options);
+  declare_computing(options);
   options.flag("--json", o->json, "one object: file, tokens, vocabulary, layers");
   return [o] { logits(*o); };
 }

@@ -4,6 +4,7 @@
 
 #include "base/nearest.h"
 #include "base/threads.h"
+#include "graph/backend.h"
 
 namespace pome::cli {
 
@@ -129,10 +130,19 @@ std::string Options::usage() const {
   return usage;
 }
 
-void declare_threads(Options& options) {
+void declare_computing(Options& options) {
   options.add(
       {"--threads,-t", "N", "processor threads to compute with (default: all)", "options", {}},
       [](std::string_view name, const std::string& text) { set_threads(parse_value<int>(name, text)); });
+  options.add({"--precision",
+               "default|exact|fast",
+               "exact: float32 throughout; fast: 8-bit activations (default: 16-bit ones)",
+               "options",
+               {}},
+              [](std::string_view, const std::string& text) {
+                graph::set_precision(graph::precision_from_name(text));
+              });
+  options.add_flag("--fast", "--precision fast", [] { graph::set_precision(graph::Precision::fast); });
 }
 
 std::vector<std::string> split_names(std::string_view names) {

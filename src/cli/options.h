@@ -119,8 +119,8 @@ class Options {
   std::size_t most_words_ = 0;
 };
 
-// --threads, which counts for the whole process.
-void declare_threads(Options& options);
+// --threads and --precision, which count for the whole process.
+void declare_computing(Options& options);
 
 // "--max-tokens,-n" as {"--max-tokens", "-n"}.
 std::vector<std::string> split_names(std::string_view names);

@@ -1,5 +1,6 @@
 #include "graph/backend.h"
 
+#include <atomic>
 #include <cstdlib>
 
 #include "base/error.h"
@@ -27,7 +28,18 @@ constexpr std::pair<std::string_view, Precision> precisions[] = {
     {"fast", Precision::fast},
 };
 
+constexpr int none_asked_for = -1;
+std::atomic<int> asked_for{none_asked_for};
+
+Precision preferred_precision() {
+  if (const int asked = asked_for; asked != none_asked_for) return static_cast<Precision>(asked);
+  const char* wanted = std::getenv("POME_PRECISION");
+  return wanted == nullptr ? Precision::standard : precision_from_name(wanted);
+}
+
 }  // namespace
+
+void set_precision(Precision precision) { asked_for = static_cast<int>(precision); }
 
 Precision precision_from_name(std::string_view name) {
   for (const auto& [known, precision] : precisions) {
@@ -38,10 +50,7 @@ Precision precision_from_name(std::string_view name) {
 
 std::unique_ptr<Backend> make_backend(std::string_view name, const BackendOptions& given) {
   BackendOptions options = given;
-  if (!options.precision) {
-    const char* wanted = std::getenv("POME_PRECISION");
-    options.precision = wanted == nullptr ? Precision::standard : precision_from_name(wanted);
-  }
+  if (!options.precision) options.precision = preferred_precision();
   if (name.empty()) {
     if (const char* wanted = std::getenv("POME_BACKEND"); wanted != nullptr) name = wanted;
   }

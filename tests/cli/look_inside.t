@@ -63,6 +63,10 @@ The verbs for measuring and porting.
   backend cpu, … threads, memory reads … GB/s
   $ pome bench $model -p 8 -g 8 -r 1 --json
   {"results":[{"prompt_tokens":8,"generation_tokens":8,"depth":0,"batch":1,"prompt_tps":…,"generation_tps":…,"stddev":0.0,"peak_memory_bytes":…,"threads":…}],"read_bandwidth_gbps":…}
+  $ pome bench $model -p 8 --precision rough
+  error: precision "rough" is unknown, expected default, exact or fast
+    hint: pome bench --help
+  [exit 2: usage]
   $ pome bench $model -p 8,x
   error: -p: "x" is not a whole number
     hint: pome bench --help
