@@ -32,6 +32,12 @@ FACTS = HERE / "facts"
 TOPICS = ["keep", "make", "use", "serve", "options", "general", "offtopic"]
 SMALLTALK = {"hello", "thanks", "bye", "who", "offtopic"}
 
+PLAIN = {
+    "V": ["{v}", "{v}", "how do I {v}?", "how to {v}", "how can I {v}?", "can I {v}?", "I want to {v}"],
+    "N": ["{n}", "{n}", "what about {n}?", "how does {n} work?"],
+    "S": ["{s}"],
+    "C": ["{c}", "what does {c} do?"],
+}
 SYNONYMS = {
     "show": "display|print|view", "see": "view|look at|check", "model": "LLM|network|checkpoint|language model",
     "models": "LLMs|checkpoints|networks", "command": "cmd|instruction|verb", "answer": "reply|response|output",
@@ -145,6 +151,7 @@ class Corpus:
             if line and not line.startswith("#"):
                 self.frames[line[0]].append((parse(line[3:]), bucket(line) == 0))
         self.frames["S"] = [(parse("{s}"), False)]
+        self.plain = 0.0  # share of questions in the plainest frames, which people use most
         questions = (HERE / "questions.jsonl").read_text(encoding="utf-8").splitlines()
         self.forbidden = {normal(json.loads(line)["question"]) for line in questions}
         self.weights = [self.weight(intent) for intent in self.intents]
@@ -162,6 +169,8 @@ class Corpus:
             kind = rng.choices(kinds, weights)[0]
             phrase, phrase_held = rng.choice(intent.phrases[kind])
             frame, frame_held = rng.choice(self.frames[kind])
+            if self.plain and rng.random() < self.plain:
+                frame, frame_held = parse(rng.choice(PLAIN[kind])), False
             if (phrase_held or frame_held) != held_out:
                 continue
             macros = {**self.macros, **drawn}

@@ -100,6 +100,7 @@ def work(rank, arguments, model, gradients, results, barrier):
     began = time.time()
     encoder, corpus = Encoder(Tokenizer.from_file(str(arguments.out / "tokenizer.json"))), Corpus()
     held_out = corpus.development(seed=3, count=480)[rank :: arguments.workers]
+    corpus.plain = arguments.plain
     source = batches(corpus, encoder, arguments.seed, arguments.batch_tokens, arguments.whole)
     source = itertools.islice(source, rank, None, arguments.workers)
 
@@ -157,6 +158,7 @@ def main():
     parser.add_argument("--batch-tokens", type=int, default=1200, help="for each worker")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--whole", type=float, default=0.2, help="share of conversations that are not cut")
+    parser.add_argument("--plain", type=float, default=0.0, help="share of questions in the plainest frames")
     parser.add_argument("--dropout", type=float, default=0.05)
     parser.add_argument("--quantize-from", type=float, default=0.7, help="share of the steps in plain float32")
     arguments = parser.parse_args()
