@@ -60,7 +60,7 @@ void bench(const Bench& o) {
     }
   }
   services::Library library;
-  const auto model = library.open(o.words.front(), longest, o.options.cache);
+  const auto model = library.open(o.words.front(), longest, o.options.cache, services::Needs::token_ids);
   const Interruptible interruptible;
   const services::BenchReport report = services::bench(library, *model, o.options, [&](int done, int total) {
     if (talk_is_terminal()) talk(fmt::format("\r\033[K{} of {} runs", done, total));

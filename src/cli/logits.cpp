@@ -23,8 +23,12 @@ void logits(const LogitsVerb& o) {
   if (o.tokens_file.empty()) throw Error(ErrorKind::usage, "--tokens-file missing");
   if (o.out.empty()) throw Error(ErrorKind::usage, "--out missing");
   const auto tokens = services::load_token_ids(o.tokens_file);
-  services::Library library;
-  const auto model = library.open(o.words.front(), static_cast<int>(tokens.size()));
+  services::LibraryOptions options;
+  // Whoever compares with a reference wants what the checkpoint says, not what is quick.
+  options.computing.precision = graph::preferred_precision(graph::Precision::exact);
+  services::Library library(options);
+  const auto model =
+      library.open(o.words.front(), static_cast<int>(tokens.size()), {}, services::Needs::token_ids);
   const services::Logits result = services::compute_logits(library, *model, tokens, o.options);
   services::write_logits(o.out, tokens, result);
   if (o.json) {
@@ -49,7 +53,7 @@ Action declare(Options& options) {
   options.option("--out", o->out, "FILE", "safetensors: tokens, logits float32 [L, V]");
   options.flag("--layers", o->options.layers, "also layers float32 [layers, L, width]");
   options.option("--adapter-path", o->options.adapter, "FOLDER", "a LoRA or DoRA adapter to run with");
-  declare_computing(options);
+  declare_computing(options, "exact");
   options.flag("--json", o->json, "one object: file, tokens, vocabulary, layers");
   return [o] { logits(*o); };
 }

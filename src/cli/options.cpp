@@ -130,13 +130,13 @@ std::string Options::usage() const {
   return usage;
 }
 
-void declare_computing(Options& options) {
+void declare_computing(Options& options, std::string_view precision) {
   options.add(
       {"--threads,-t", "N", "processor threads to compute with (default: all)", "options", {}},
       [](std::string_view name, const std::string& text) { set_threads(parse_value<int>(name, text)); });
   options.add({"--precision",
                "default|exact|fast",
-               "exact: float32 throughout; fast: 8-bit activations (default: 16-bit ones)",
+               fmt::format("activations in 16 bits, float32 throughout, or 8 bits (default: {})", precision),
                "options",
                {}},
               [](std::string_view, const std::string& text) {

@@ -119,8 +119,8 @@ class Options {
   std::size_t most_words_ = 0;
 };
 
-// --threads and --precision, which count for the whole process.
-void declare_computing(Options& options);
+// --threads and --precision, which count for the whole process. `precision` is the default, for the help.
+void declare_computing(Options& options, std::string_view precision = "default");
 
 // "--max-tokens,-n" as {"--max-tokens", "-n"}.
 std::vector<std::string> split_names(std::string_view names);

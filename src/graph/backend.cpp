@@ -31,13 +31,13 @@ constexpr std::pair<std::string_view, Precision> precisions[] = {
 constexpr int none_asked_for = -1;
 std::atomic<int> asked_for{none_asked_for};
 
-Precision preferred_precision() {
+}  // namespace
+
+Precision preferred_precision(Precision otherwise) {
   if (const int asked = asked_for; asked != none_asked_for) return static_cast<Precision>(asked);
   const char* wanted = std::getenv("POME_PRECISION");
-  return wanted == nullptr ? Precision::standard : precision_from_name(wanted);
+  return wanted == nullptr ? otherwise : precision_from_name(wanted);
 }
-
-}  // namespace
 
 void set_precision(Precision precision) { asked_for = static_cast<int>(precision); }
 
@@ -50,7 +50,7 @@ Precision precision_from_name(std::string_view name) {
 
 std::unique_ptr<Backend> make_backend(std::string_view name, const BackendOptions& given) {
   BackendOptions options = given;
-  if (!options.precision) options.precision = preferred_precision();
+  if (!options.precision) options.precision = preferred_precision(Precision::standard);
   if (name.empty()) {
     if (const char* wanted = std::getenv("POME_BACKEND"); wanted != nullptr) name = wanted;
   }

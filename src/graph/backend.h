@@ -68,9 +68,8 @@ enum class Precision : std::uint8_t {
 };
 
 struct BackendOptions {
-  std::optional<Precision>
-      precision;    // of the "cpu" backend; without: set_precision(), $POME_PRECISION, standard
-  int threads = 0;  // 0: threads() of base/threads.h
+  std::optional<Precision> precision;  // of the "cpu" backend; none: preferred_precision(standard)
+  int threads = 0;                     // 0: threads() of base/threads.h
 };
 
 // Throws Error(usage) for a name other than "default", "exact" and "fast".
@@ -78,6 +77,10 @@ Precision precision_from_name(std::string_view name);
 
 // What options without a precision mean from now on, instead of $POME_PRECISION. Thread-safe.
 void set_precision(Precision precision);
+
+// What set_precision() or $POME_PRECISION asked for, else `otherwise`. Throws Error(usage) for an unknown
+// name.
+Precision preferred_precision(Precision otherwise);
 
 // "cpu" (our own kernels), "reference" (MLX, float32 on the CPU: the oracle), and "" for the best backend of
 // this machine, which $POME_BACKEND overrides. Throws Error(usage) for a name that this build does not have.
