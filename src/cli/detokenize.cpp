@@ -1,6 +1,7 @@
 #include "cli/input.h"
 #include "cli/output.h"
 #include "cli/verb.h"
+#include "services/logits.h"
 #include "services/text_model.h"
 #include "store/resolve.h"
 
@@ -19,8 +20,9 @@ struct Detokenize {
   bool json = false;
 };
 
-// Numbers, however they are separated: "1 2 3" and "[1, 2, 3]" alike.
+// Numbers, however they are separated: "1 2 3" and "[1, 2, 3]" alike; or what tokenize --json prints.
 std::vector<std::int32_t> parse_ids(std::string text) {
+  if (text.starts_with('{')) return services::parse_token_ids(text, "ids");
   for (char& c : text) {
     if (c == ',' || c == '[' || c == ']' || c == '\n' || c == '\t' || c == '\r') c = ' ';
   }
@@ -44,6 +46,11 @@ Action declare(Options& options) {
     o->words.erase(o->words.begin());
     const auto ids = parse_ids(read_text(o->file, o->words));
     const auto model = services::TextModel::open(place.folder);
+    for (const std::int32_t id : ids) {
+      if (!model->tokenizer().token(id)) {
+        fail(ErrorKind::usage, "token {} is not in the vocabulary of {}", id, place.name);
+      }
+    }
     const std::string text = model->tokenizer().decode(ids, o->skip_special);
     if (o->json) {
       print_json({{"text", text}});

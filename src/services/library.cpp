@@ -17,6 +17,11 @@ struct OpenModel::Shared {
   std::unique_ptr<const text::Vocabulary> vocabulary;  // made for the first grammar
   std::mutex adapters_mutex;
   std::map<fs::path, int> adapters;
+
+  void set_text(std::shared_ptr<const TextModel> opened) {
+    text = std::move(opened);
+    instance->tokenizer = text->shared_tokenizer();
+  }
 };
 
 std::shared_ptr<text::Grammar> OpenModel::grammar(text::GrammarLanguage language,
@@ -44,7 +49,7 @@ struct Library::Impl {
   }
 
   std::shared_ptr<OpenModel::Shared> load(const store::Place& place, int context_tokens,
-                                          const graph::CacheOptions& cache);
+                                          const graph::CacheOptions& cache, Needs needs);
   std::uint64_t weights_in_use();
 
   LibraryOptions options;
@@ -64,9 +69,12 @@ std::uint64_t Library::Impl::weights_in_use() {
 }
 
 std::shared_ptr<OpenModel::Shared> Library::Impl::load(const store::Place& place, int context_tokens,
-                                                       const graph::CacheOptions& cache) {
+                                                       const graph::CacheOptions& cache, Needs needs) {
   // A large vocabulary takes about as long to read as the headers of the weights.
-  auto text = std::async(std::launch::async, [&] { return TextModel::open(place.folder); });
+  std::future<std::shared_ptr<const TextModel>> text;
+  if (needs == Needs::text) {
+    text = std::async(std::launch::async, [&] { return TextModel::open(place.folder); });
+  }
   auto shared = std::make_shared<OpenModel::Shared>();
   shared->backend = backend;
   shared->instance = std::make_shared<engine::Instance>();
@@ -86,8 +94,7 @@ std::shared_ptr<OpenModel::Shared> Library::Impl::load(const store::Place& place
        .cache_element_bytes = backend->cache_element_bytes()},
       available - std::min(available, weights_in_use()));
 
-  shared->text = text.get();
-  shared->instance->tokenizer = shared->text->shared_tokenizer();
+  if (text.valid()) shared->set_text(text.get());
   // The loaded model outlives its runner: Instance declares it first.
   const models::Model& model = *loaded.model;
   engine.run_job([&] {
@@ -102,7 +109,7 @@ Library::Library(LibraryOptions options) : impl_(std::make_unique<Impl>(std::mov
 Library::~Library() = default;
 
 std::shared_ptr<const OpenModel> Library::open(std::string_view model, int context_tokens,
-                                               const graph::CacheOptions& cache) {
+                                               const graph::CacheOptions& cache, Needs needs) {
   auto result = std::make_shared<OpenModel>();
   result->place = store::resolve(model, paths());
   const store::Place& place = result->place;
@@ -119,7 +126,14 @@ std::shared_ptr<const OpenModel> Library::open(std::string_view model, int conte
   std::weak_ptr<OpenModel::Shared>& known = impl_->open[fs::weakly_canonical(place.folder)];
   result->shared = known.lock();
   const bool was_open = result->shared != nullptr;
-  if (!was_open) known = result->shared = impl_->load(place, context_tokens, cache);
+  if (!was_open) known = result->shared = impl_->load(place, context_tokens, cache, needs);
+  if (needs == Needs::text && !result->shared->text) {  // opened for token ids before
+    auto text = TextModel::open(place.folder);
+    impl_->engine.run_job([&] {
+      result->shared->set_text(text);
+      return false;
+    });
+  }
   result->instance = result->shared->instance;
   result->text = result->shared->text;
   result->weight_bytes = result->shared->weight_bytes;

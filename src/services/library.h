@@ -41,6 +41,9 @@ struct LibraryOptions {
   std::function<std::uint64_t()> available_memory = services::available_memory;
 };
 
+// What a model is opened for. Token ids alone need no tokenizer: OpenModel::text may then be null.
+enum class Needs : std::uint8_t { text, token_ids };
+
 // Thread-safe.
 class Library {
  public:
@@ -53,7 +56,7 @@ class Library {
   // the weights. Throws Error: what resolve and models::load_model throw; resource with the numbers before
   // anything is loaded.
   std::shared_ptr<const OpenModel> open(std::string_view model, int context_tokens = 0,
-                                        const graph::CacheOptions& cache = {});
+                                        const graph::CacheOptions& cache = {}, Needs needs = Needs::text);
 
   // Throws Error(resource) where a sequence of `positions` does not fit into what memory is left.
   void check_cache_fits(const OpenModel& model, std::int64_t positions,

@@ -110,17 +110,21 @@ void write_logits(const fs::path& file, std::span<const std::int32_t> tokens, co
   formats::write_safetensors(file, tensors);
 }
 
-std::vector<std::int32_t> load_token_ids(const fs::path& file) {
-  Json json = load_json(file);
-  if (json.is_object() && json.contains("tokens")) json = Json(json["tokens"]);
-  if (!json.is_array()) fail(ErrorKind::corrupt, "{}: expected a list of token ids", file.string());
+std::vector<std::int32_t> parse_token_ids(std::string_view json, std::string_view subject) {
+  Json ids = parse_json(json, subject);
+  if (ids.is_object() && ids.contains("tokens")) ids = Json(ids["tokens"]);
+  if (!ids.is_array()) fail(ErrorKind::corrupt, "{}: expected a list of token ids", subject);
   std::vector<std::int32_t> tokens;
   try {
-    for (const Json& id : json) tokens.push_back(json_as<std::int32_t>(id, "token"));
+    for (const Json& id : ids) tokens.push_back(json_as<std::int32_t>(id, "token"));
   } catch (Error& error) {
-    throw std::move(error).in(file.string());
+    throw std::move(error).in(std::string(subject));
   }
   return tokens;
+}
+
+std::vector<std::int32_t> load_token_ids(const fs::path& file) {
+  return parse_token_ids(read_file(file), file.string());
 }
 
 }  // namespace pome::services

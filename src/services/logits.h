@@ -29,7 +29,9 @@ Logits compute_logits(Library& library, const OpenModel& model, std::span<const 
 // Atomic.
 void write_logits(const fs::path& file, std::span<const std::int32_t> tokens, const Logits& logits);
 
-// [1, 2, 3], or {"tokens": [1, 2, 3]}. Throws Error(corrupt) naming the file.
+// [1, 2, 3], or {"tokens": [1, 2, 3]} as `pome tokenize --json` prints it. Throws Error(corrupt) naming the
+// subject.
+std::vector<std::int32_t> parse_token_ids(std::string_view json, std::string_view subject);
 std::vector<std::int32_t> load_token_ids(const fs::path& file);
 
 }  // namespace pome::services

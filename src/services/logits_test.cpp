@@ -32,18 +32,25 @@ double difference(const std::vector<float>& found, const std::vector<float>& exp
 
 class LogitsOf : public testing::Test {
  protected:
-  // A golden has no tokenizer; any will do where only ids are used.
+  // A golden has no tokenizer, and ids need none.
   std::shared_ptr<const OpenModel> open_golden(const char* name) {
     const fs::path folder = tiny.copy_of(golden(name), "golden");
-    for (const char* file : {"tokenizer.json", "tokenizer_config.json"}) {
-      fs::copy_file(golden("broken/sound") / file, folder / file);
-    }
     fs::remove(folder / "golden.safetensors");
-    return tiny.library.open(folder.string());
+    return tiny.library.open(folder.string(), 0, {}, Needs::token_ids);
   }
 
   TinyLibrary tiny;
 };
+
+TEST_F(LogitsOf, NeedNoTokenizerAndTextStillDoes) {
+  const auto folder = tiny.copy_of(golden("broken/sound"), "later");
+  EXPECT_EQ(tiny.library.open(folder.string(), 0, {}, Needs::token_ids)->text, nullptr);
+  EXPECT_NE(tiny.library.open(folder.string())->text, nullptr);
+  const auto bare = tiny.copy_of(golden("llama/plain"), "bare");
+  fs::remove(bare / "golden.safetensors");
+  const auto model = tiny.library.open(bare.string(), 0, {}, Needs::token_ids);
+  EXPECT_EQ(error_of([&] { tiny.library.open(bare.string()); }).kind(), ErrorKind::not_found);
+}
 
 TEST_F(LogitsOf, EqualTheGoldenInOneChunkOrMany) {
   const formats::SafetensorsFile expected =

@@ -22,11 +22,16 @@ The verbs for measuring and porting.
   hello world
   $ pome detokenize $model 13 10 17 --json
   {"text":"hel"}
+  $ pome tokenize $model hello world --json | pome detokenize $model
+  hello world
+  $ pome detokenize $model 13 99
+  error: token 99 is not in the vocabulary of tests/golden/broken/sound
+  [exit 2: usage]
   $ pome detokenize $model 13 x
   error: ID: "x" is not a whole number
   [exit 2: usage]
   $ pome detokenize $model -- -1
-  error: token id -1 is negative
+  error: token -1 is not in the vocabulary of tests/golden/broken/sound
   [exit 2: usage]
 
   $ echo '[{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}]' > messages.json
