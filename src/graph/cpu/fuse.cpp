@@ -44,6 +44,7 @@ class Fusion {
       if (live_[i] && !done_[i]) emit(static_cast<int>(i));
     }
     emit_outputs();
+    cut_products(program_, threads_);
     plan_arena(program_);
     return std::move(program_);
   }
@@ -261,25 +262,7 @@ class Fusion {
       if (!product.out.exists()) product.out = make(member);
       phase.products.push_back(std::move(product));
     }
-    cut(phase);
     program_.phases.push_back(std::move(phase));
-  }
-
-  // Into chunks of whole panels, some 64 KiB of codes each where that leaves every thread a few of them.
-  void cut(Phase& phase) const {
-    constexpr std::int64_t panel = 32;
-    std::int64_t columns = 0;
-    for (const Product& product : phase.products) columns += product.out.width;
-    const std::int64_t by_threads = columns / (std::int64_t{4} * threads_);
-    for (std::size_t i = 0; i < phase.products.size(); ++i) {
-      const Product& product = phase.products[i];
-      const std::int64_t by_bytes = (64 << 10) / std::max<std::int64_t>(row_bytes(product.matrix), 1);
-      const std::int64_t step = std::max(panel, std::min(by_bytes, by_threads) / panel * panel);
-      for (std::int64_t begin = 0; begin < product.out.width; begin += step) {
-        const std::int64_t end = std::min<std::int64_t>(begin + step, product.out.width);
-        phase.chunks.push_back({static_cast<int>(i), static_cast<int>(begin), static_cast<int>(end)});
-      }
-    }
   }
 
   // Outputs are computed straight into the caller's matrices, where they are not part of another value.

@@ -131,6 +131,9 @@ struct Program {
   std::size_t arena_bytes = 0;
 };
 
+// Cuts the columns of products into the chunks that threads take.
+void cut_products(Program& program, int threads);
+
 // Gives buffers that are never needed at once the same place, each aligned to 64 bytes.
 void plan_arena(Program& program);
 

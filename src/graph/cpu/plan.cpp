@@ -12,7 +12,28 @@ void touch(Program& program, int buffer, int phase) {
   b.last_phase = phase;
 }
 
+// 64 KiB of codes where that leaves every thread a few chunks; whole panels of 32 columns.
+void cut(Phase& phase, int threads) {
+  constexpr std::int64_t panel = 32, codes = 64 << 10;
+  std::int64_t columns = 0;
+  for (const Product& product : phase.products) columns += product.out.width;
+  const std::int64_t by_threads = columns / (std::int64_t{4} * threads);
+  for (std::size_t i = 0; i < phase.products.size(); ++i) {
+    const Product& product = phase.products[i];
+    const std::int64_t by_bytes = codes / std::max<std::int64_t>(row_bytes(product.matrix), 1);
+    const std::int64_t step = std::max(panel, std::min(by_bytes, by_threads) / panel * panel);
+    for (std::int64_t begin = 0; begin < product.out.width; begin += step) {
+      const std::int64_t end = std::min<std::int64_t>(begin + step, product.out.width);
+      phase.chunks.push_back({static_cast<int>(i), static_cast<int>(begin), static_cast<int>(end)});
+    }
+  }
+}
+
 }  // namespace
+
+void cut_products(Program& program, int threads) {
+  for (Phase& phase : program.phases) cut(phase, threads);
+}
 
 void plan_arena(Program& program) {
   const auto quantized_buffer = [&](int index) {
