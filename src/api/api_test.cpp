@@ -64,8 +64,7 @@ TEST(Api, ReturningFalseEndsTheAnswer) {
   Json config = load_json(scratch.path() / "model/config.json");
   config["max_position_embeddings"] = 1 << 20;  // the end of the context is far away
   write_file_atomic(scratch.path() / "model/config.json", config.dump());
-  const Model model =
-      Library({.backend = "cpu", .hf_cache = {}}).open((scratch.path() / "model").string());
+  const Model model = Library({.backend = "cpu", .hf_cache = {}}).open((scratch.path() / "model").string());
   GenerateOptions options;
   options.temperature = 5;
   options.more["logit_bias"] = R"({"0": -1000})";  // no end token
