@@ -12,8 +12,8 @@ facts/*.txt hold what the model shall know, one block per intent:
     C: pull | --offline              a command or option that people ask about by name
 
 Phrases follow grammar.py. One line in ten, chosen by its checksum, and one frame in ten never appear in training:
-they make up the development set, which measures wordings that the model has not seen. The questions of
-questions.jsonl are kept out of both.
+they make up the development set, which measures wordings that the model has not seen. (The last part of training
+takes them in.) The questions of questions.jsonl are kept out of everything.
 
 Everything is a function of the seed.
 """
@@ -30,9 +30,8 @@ from grammar import gerund, parse, sample, tidy
 HERE = pathlib.Path(__file__).resolve().parent
 FACTS = HERE / "facts"
 TOPICS = ["keep", "make", "use", "serve", "options", "general", "offtopic"]
-SMALLTALK = {"hello", "thanks", "bye", "who", "offtopic"}
 
-PLAIN = {
+PLAIN = {  # the frames that people use most
     "V": ["{v}", "{v}", "how do I {v}?", "how to {v}", "how can I {v}?", "can I {v}?", "I want to {v}"],
     "N": ["{n}", "{n}", "what about {n}?", "how does {n} work?"],
     "S": ["{s}"],
@@ -92,6 +91,7 @@ def read_lists(name):
 class Intent:
     def __init__(self, name, lines):
         self.name = name
+        self.is_verb = ("C", name) in lines or any(k == "C" and t.startswith(name + " | ") for k, t in lines)
         self.answer = self.example = None
         self.parameters = {}
         self.phrases = {"V": [], "N": [], "S": [], "C": []}  # kind -> [(tree, held_out)]
@@ -138,7 +138,8 @@ def fill(text, drawn):
 
 
 class Corpus:
-    def __init__(self):
+    def __init__(self, all_wordings=False):
+        self.all_wordings = all_wordings  # train on the development set's wordings too, once nothing is left to decide
         self.intents = [Intent(name, lines) for t in TOPICS for name, lines in read_blocks(FACTS / f"{t}.txt")]
         names = [intent.name for intent in self.intents]
         if len(set(names)) != len(names):
@@ -151,15 +152,16 @@ class Corpus:
             if line and not line.startswith("#"):
                 self.frames[line[0]].append((parse(line[3:]), bucket(line) == 0))
         self.frames["S"] = [(parse("{s}"), False)]
-        self.plain = 0.0  # share of questions in the plainest frames, which people use most
         questions = (HERE / "questions.jsonl").read_text(encoding="utf-8").splitlines()
         self.forbidden = {normal(json.loads(line)["question"]) for line in questions}
         self.weights = [self.weight(intent) for intent in self.intents]
 
     @staticmethod
     def weight(intent):
+        """Verbs are asked about most, then what is one step away from them."""
         lines = sum(len(p) for p in intent.phrases.values())
-        return {"offtopic": 45.0, "convert.bits": 12.0, "convert": 6.0}.get(intent.name, 1.0 + 0.4 * lines**0.5)
+        common = 2.5 if intent.is_verb else 1.0
+        return {"offtopic": 70.0, "convert.bits": 20.0}.get(intent.name, common * (1.0 + 0.4 * lines**0.5))
 
     def question(self, intent, drawn, rng, held_out):
         """One clean question; held_out asks for wordings of the development set."""
@@ -169,9 +171,9 @@ class Corpus:
             kind = rng.choices(kinds, weights)[0]
             phrase, phrase_held = rng.choice(intent.phrases[kind])
             frame, frame_held = rng.choice(self.frames[kind])
-            if self.plain and rng.random() < self.plain:
+            if not held_out and rng.random() < 0.35:
                 frame, frame_held = parse(rng.choice(PLAIN[kind])), False
-            if (phrase_held or frame_held) != held_out:
+            if (phrase_held or frame_held) != held_out and (held_out or not self.all_wordings):
                 continue
             macros = {**self.macros, **drawn}
             text = tidy(sample(phrase, rng, macros))

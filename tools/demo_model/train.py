@@ -98,9 +98,8 @@ def work(rank, arguments, model, gradients, results, barrier):
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     began = time.time()
-    encoder, corpus = Encoder(Tokenizer.from_file(str(arguments.out / "tokenizer.json"))), Corpus()
+    encoder, corpus = Encoder(Tokenizer.from_file(str(arguments.out / "tokenizer.json"))), Corpus(arguments.all_wordings)
     held_out = corpus.development(seed=3, count=480)[rank :: arguments.workers]
-    corpus.plain = arguments.plain
     source = batches(corpus, encoder, arguments.seed, arguments.batch_tokens, arguments.whole)
     source = itertools.islice(source, rank, None, arguments.workers)
 
@@ -141,7 +140,7 @@ def work(rank, arguments, model, gradients, results, barrier):
             barrier.wait()
             if rank == 0:
                 line = {"step": step + 1, "loss": round(results[:, 0].mean().item(), 4)}
-                line |= {"unseen_wordings": round(results[:, 1].mean().item(), 3), "tokens": int(results[:, 2].sum())}
+                line |= {"development": round(results[:, 1].mean().item(), 3), "tokens": int(results[:, 2].sum())}
                 print(json.dumps(line | {"minutes": round((time.time() - began) / 60, 1)}), flush=True)
                 torch.save(model.state_dict(), arguments.out / "weights.pt")
             barrier.wait()
@@ -153,12 +152,12 @@ def main():
     parser.add_argument("--start", type=pathlib.Path, help="folder of an earlier run to go on from")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--workers", type=int, default=3, help="processes of one thread each")
-    parser.add_argument("--steps", type=int, default=1250)
+    parser.add_argument("--steps", type=int, default=2800)
     parser.add_argument("--stop", type=int, help="end after this step of the schedule, to try things out")
     parser.add_argument("--batch-tokens", type=int, default=1200, help="for each worker")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--whole", type=float, default=0.2, help="share of conversations that are not cut")
-    parser.add_argument("--plain", type=float, default=0.0, help="share of questions in the plainest frames")
+    parser.add_argument("--all-wordings", action="store_true", help="train on the development set's wordings too")
     parser.add_argument("--dropout", type=float, default=0.05)
     parser.add_argument("--quantize-from", type=float, default=0.7, help="share of the steps in plain float32")
     arguments = parser.parse_args()
