@@ -5,6 +5,7 @@
 #include <cmath>
 #include <fstream>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #ifdef __linux__
@@ -81,8 +82,13 @@ int default_threads() {
 }
 
 ThreadPool::ThreadPool(int threads) {
+  workers_.reserve(static_cast<std::size_t>(std::max(threads - 1, 0)));
   for (int worker = 1; worker < threads; ++worker) {
-    workers_.emplace_back([this, worker] { work_loop(worker); });
+    try {
+      workers_.emplace_back([this, worker] { work_loop(worker); });
+    } catch (const std::system_error&) {  // a limit on threads: those that started will do
+      break;
+    }
   }
 }
 
