@@ -48,6 +48,13 @@ Precision precision_from_name(std::string_view name) {
   fail(ErrorKind::usage, "precision \"{}\" is unknown, expected default, exact or fast", name);
 }
 
+std::string_view precision_name(Precision precision) {
+  for (const auto& [name, known] : precisions) {
+    if (known == precision) return name;
+  }
+  fail(ErrorKind::internal, "precision {} has no name", static_cast<int>(precision));
+}
+
 std::unique_ptr<Backend> make_backend(std::string_view name, const BackendOptions& given) {
   BackendOptions options = given;
   if (!options.precision) options.precision = preferred_precision(Precision::standard);

@@ -57,6 +57,9 @@ class Backend {
   virtual std::string_view name() const = 0;
   virtual std::unique_ptr<Runner> load(Forward forward, CachePlan plan) = 0;
 
+  // Caches of backends of one kind may continue each other: the name, and the precision where that matters.
+  virtual std::string cache_kind() const { return std::string(name()); }
+
   // Bytes of one cached element without kv_bits.
   virtual int cache_element_bytes() const = 0;
 };
@@ -74,6 +77,7 @@ struct BackendOptions {
 
 // Throws Error(usage) for a name other than "default", "exact" and "fast".
 Precision precision_from_name(std::string_view name);
+std::string_view precision_name(Precision precision);
 
 // What options without a precision mean from now on, instead of $POME_PRECISION. Thread-safe.
 void set_precision(Precision precision);

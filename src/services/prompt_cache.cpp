@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 #include "formats/safetensors.h"
@@ -66,13 +67,24 @@ std::vector<std::int32_t> read_tokens(const fs::path& file, const formats::Tenso
   return tokens;
 }
 
+// Before a backend lays out what the file says: a length without positions behind it must not cost memory.
+void check_length(const fs::path& file, const formats::TensorTable& saved, std::size_t tokens) {
+  const formats::Tensor& length = saved.at("length");
+  std::int32_t positions = -1;
+  if (length.dtype == Dtype::i32 && length.elements() == 1)
+    std::memcpy(&positions, length.data, sizeof positions);
+  if (std::cmp_not_equal(positions, tokens)) {
+    fail(ErrorKind::corrupt, "{}: {} tokens, but a cache of {} positions", file.string(), tokens, positions);
+  }
+}
+
 }  // namespace
 
 PromptCacheKey prompt_cache_key(const Library& library, const OpenModel& model,
                                 const graph::CacheOptions& cache, const fs::path& adapter) {
   PromptCacheKey key{.model = model.instance->loaded->fingerprint,
                      .adapter = {},
-                     .backend = std::string(library.backend().name()),
+                     .backend = library.backend().cache_kind(),
                      .cache = cache};
   if (adapter.empty()) return key;
   // Cheap, as the model's fingerprint is: names, sizes and times of the adapter's files.
@@ -117,13 +129,10 @@ PromptCache load_prompt_cache(Library& library, const OpenModel& model, const fs
       std::mismatch(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(most), prompt.begin()).first;
   const auto shared = static_cast<int>(same - tokens.begin());
   PromptCache result;
+  check_length(file, saved.tensors, tokens.size());
   library.engine().run_job([&] {
     const std::unique_ptr<graph::Cache> whole =
         model.instance->runner->restore_cache(key.cache, saved.tensors);
-    if (whole->length() != static_cast<int>(tokens.size())) {
-      fail(ErrorKind::corrupt, "{}: {} tokens, but a cache of {} positions", file.string(), tokens.size(),
-           whole->length());
-    }
     const int resume = whole->resume_point(shared);
     if (resume > 0) {
       result.cache = whole->fork(resume);

@@ -129,6 +129,7 @@ class CpuBackend final : public Backend {
         pool_(std::make_shared<ThreadPool>(options.threads > 0 ? options.threads : threads())) {}
 
   std::string_view name() const override { return "cpu"; }
+  std::string cache_kind() const override { return fmt::format("cpu, {}", precision_name(precision_)); }
   std::unique_ptr<Runner> load(Forward forward, CachePlan plan) override {
     return std::make_unique<CpuRunner>(std::move(forward), std::move(plan), precision_, pool_);
   }

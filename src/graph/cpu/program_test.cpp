@@ -7,6 +7,7 @@
 #include <map>
 #include <new>
 #include <numeric>
+#include <set>
 
 #include "graph/testing.h"
 #include "pome/error.h"
@@ -196,6 +197,14 @@ TEST_P(Programs, BitsOfARowDependOnItsTokensAndPositionsOnly) {
     advance(*runner, cache.get(), tokens_of(7, 15));  // goes on in the block that both ended in
     const std::vector<float> rest = advance(*runner, fork.get(), std::span(tokens).subspan(70));
     EXPECT_EQ(rest, std::vector(alone.begin() + 70 * vocabulary, alone.end())) << "from a fork";
+  }
+}
+
+TEST(Precisions, KeepTheirCachesApart) {
+  std::set<std::string> kinds;
+  for (const Precision precision : {Precision::standard, Precision::exact, Precision::fast}) {
+    EXPECT_TRUE(kinds.insert(make_backend("cpu", {.precision = precision})->cache_kind()).second);
+    EXPECT_EQ(precision_from_name(precision_name(precision)), precision);
   }
 }
 
