@@ -193,7 +193,6 @@ BenchReport bench(Library& library, const OpenModel& model, const BenchOptions& 
       }
     }
   }
-  if (options.bandwidth) report.read_bandwidth_gbps = measure_read_bandwidth(report.threads);
   Bench bench(library, model, options);
   int done = 0;
   const int total = static_cast<int>(rows.size()) * (options.repetitions + 1);
@@ -203,6 +202,8 @@ BenchReport bench(Library& library, const OpenModel& model, const BenchOptions& 
         fail(ErrorKind::interrupted, "the measurement was interrupted");
     }));
   }
+  // Last: its buffer would count in the peak memory of the rows.
+  if (options.bandwidth) report.read_bandwidth_gbps = measure_read_bandwidth(report.threads);
   return report;
 }
 
