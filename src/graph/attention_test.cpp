@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <thread>
 
 #include "graph/testing.h"
@@ -173,6 +174,9 @@ TEST_P(Caches, BytesAreWhatWasForetold) {
   const std::size_t most = cache_bytes(sliding.plan(), {}, positions, backend_->cache_element_bytes());
   EXPECT_LE(cache->bytes(), most);
   EXPECT_LT(most, cache_bytes(layer.plan(), {}, positions, backend_->cache_element_bytes()));
+  // "No limit" in the largest number there is: as much as without one, not an overflow to nothing.
+  EXPECT_EQ(cache_bytes(layer.plan(), {.max_kv_size = std::numeric_limits<int>::max()}, positions, 2),
+            cache_bytes(layer.plan(), {}, positions, 2));
 }
 
 TEST_P(Caches, ForksGoOnFromAnyPositionAndLeaveTheFirstAlone) {

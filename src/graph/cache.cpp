@@ -48,7 +48,7 @@ std::size_t cache_bytes(const CachePlan& plan, const CacheOptions& options, std:
     const Visibility visible = visibility(layer, options);
     std::int64_t held = positions;
     if (visible.window > 0) {  // whole blocks, of which one may be half out of sight
-      held = std::min<std::int64_t>(held, visible.window + visible.keep + 2 * cache_block);
+      held = std::min(held, std::int64_t{visible.window} + visible.keep + 2 * cache_block);
     }
     const auto heads = static_cast<std::size_t>(layer.kv_heads);
     const auto width = static_cast<std::size_t>(layer.head_dim);

@@ -178,6 +178,7 @@ graph::LowRank make_low_rank(const graph::Linear& linear, const Entry& entry, co
     fail(ErrorKind::corrupt, "{}: \"{}\" has only one of its two matrices", subject, linear.name);
   }
   const std::int64_t rank = entry.b->shape.empty() ? 0 : entry.b->shape[0];
+  if (rank < 1) fail(ErrorKind::corrupt, "{}: \"{}\" has rank {}", subject, linear.name, rank);
   nn::check_dense(*entry.a, {linear.weight.in_features(), rank});
   nn::check_dense(*entry.b, {rank, linear.weight.out_features()});
   graph::LowRank low_rank{.a = *entry.a, .b = *entry.b, .scale = entry.scale, .row_scale = {}};

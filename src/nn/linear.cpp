@@ -35,9 +35,7 @@ Quantization parse_settings(const Json& object, std::string_view where) {
   return settings;
 }
 
-bool is_float(Dtype dtype) {
-  return dtype == Dtype::f16 || dtype == Dtype::bf16 || dtype == Dtype::f32 || dtype == Dtype::f64;
-}
+bool is_float(Dtype dtype) { return dtype == Dtype::f16 || dtype == Dtype::bf16 || dtype == Dtype::f32; }
 
 void check_shape(const formats::Tensor& tensor, const std::vector<std::int64_t>& shape) {
   if (tensor.shape != shape) {

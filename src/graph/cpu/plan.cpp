@@ -70,7 +70,7 @@ void plan_arena(Program& program) {
     std::size_t offset = 0;
     for (const Buffer* other : live) {
       if (offset + buffer->bytes <= other->offset) break;
-      offset = other->offset + other->bytes;
+      offset = std::max(offset, other->offset + other->bytes);
     }
     buffer->offset = offset;
     const auto place = std::upper_bound(live.begin(), live.end(), offset,

@@ -7,6 +7,7 @@ namespace pome::graph::cpu {
 namespace {
 
 constexpr std::align_val_t alignment{64};
+constexpr std::size_t most_scratch_bytes = std::size_t{64} << 20;
 
 }  // namespace
 
@@ -206,8 +207,9 @@ void Executor::run_attention(const Phase& phase) {
   }
   if (step_->segments.size() == 1 && units < 2 * pool_.size()) {
     const Job job = job_of(0);
-    std::byte* scratch =
-        scratch_.room_for((attention_scratch_bytes(job.spec, job.rows) + 0xffff) & ~std::size_t{0xffff});
+    const std::size_t bytes = (attention_scratch_bytes(job.spec, job.rows) + 0xffff) & ~std::size_t{0xffff};
+    // Without scratch the bits are the same and fewer threads take part; it is kept, so it must stay small.
+    std::byte* scratch = bytes <= most_scratch_bytes ? scratch_.room_for(bytes) : nullptr;
     attend(pool_, job.spec, job.cache, job.rows, scratch);
     return;
   }

@@ -137,7 +137,8 @@ std::unique_ptr<CpuCache> CpuCache::restore(CachePlan plan, CacheOptions options
     }
     const CacheLayer& shape = cache->plan_[i];
     const std::int64_t positions = static_cast<std::int64_t>(held.size()) * cache_block + rest;
-    const std::vector<Part> parts = parts_of(i, shape, cache->type_);
+    // save() writes nothing where nothing is held.
+    const std::vector<Part> parts = positions == 0 ? std::vector<Part>{} : parts_of(i, shape, cache->type_);
     for (const Part& part : parts) {
       const formats::Tensor& tensor = saved.at(part.name);
       const std::vector<std::int64_t> expected{shape.kv_heads, positions, part.width};

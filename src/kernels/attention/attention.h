@@ -5,7 +5,8 @@
 // with its own maximum: scores are sums in 16 lanes (dense.h), weights e^(score - maximum), their sum goes by
 // lanes and the weighted values position by position; tiles are then merged from first to last. A row's bits
 // therefore depend on its position and on what is cached, not on how many rows come along, on chunks of the
-// prompt, on threads, or on the level of instructions.
+// prompt, on threads, or on the level of instructions. (Where stored values are finite: an infinity or NaN at
+// a position also reaches rows of the same call that do not see it.)
 //
 // Letters: T rows, H heads, K kv heads, C head size.
 #pragma once
