@@ -8,40 +8,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "base/error.h"
+#include "base/system_error.h"
 
 namespace pome {
 namespace {
-
-// The kind of error that errno stands for.
-ErrorKind kind_of(int code) {
-  switch (code) {
-    case ENOENT:
-    case ENOTDIR:
-      return ErrorKind::not_found;
-    case EACCES:
-    case EPERM:
-    case EROFS:
-      return ErrorKind::refused;
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
-      return ErrorKind::resource;
-    default:
-      return ErrorKind::internal;
-  }
-}
-
-[[noreturn]] void fail_errno(const fs::path& path, std::string_view what) {
-  const int code = errno;
-  fail(kind_of(code), "{}: {}: {}", path.string(), what, std::strerror(code));
-}
 
 class Descriptor {
  public:

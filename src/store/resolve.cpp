@@ -7,56 +7,11 @@
 
 #include "base/error.h"
 #include "base/nearest.h"
+#include "hub/names.h"
+#include "store/hf_cache.h"
 
 namespace pome::store {
 namespace {
-
-bool is_hex(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-  });
-}
-
-bool is_commit(std::string_view text) { return text.size() == 40 && is_hex(text); }
-
-// One part of a repository's name, as the Hub allows it.
-bool good_part(std::string_view part) {
-  const auto good = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
-  };
-  return !part.empty() && part.size() <= 96 && std::all_of(part.begin(), part.end(), good) &&
-         part.front() != '-' && part.front() != '.' && part.back() != '-' && part.back() != '.' &&
-         part.find("--") == std::string_view::npos && part.find("..") == std::string_view::npos;
-}
-
-struct HubName {
-  std::string org, name, revision;  // revision empty: main
-};
-
-std::optional<HubName> parse_hub_name(std::string_view model) {
-  std::string_view revision;
-  bool has_revision = false;
-  if (const auto at = model.find('@'); at != std::string_view::npos) {
-    revision = model.substr(at + 1);
-    model = model.substr(0, at);
-    has_revision = true;
-  }
-  const auto slash = model.find('/');
-  if (slash == std::string_view::npos) return std::nullopt;
-  const std::string_view org = model.substr(0, slash), name = model.substr(slash + 1);
-  if (!good_part(org) || !good_part(name) || (has_revision && revision.empty())) return std::nullopt;
-  return HubName{std::string(org), std::string(name), std::string(revision)};
-}
-
-// A revision becomes a path below refs/: it must stay there.
-bool good_revision(std::string_view revision) {
-  if (revision.size() > 255 || revision.find('\0') != std::string_view::npos) return false;
-  const fs::path path = revision;
-  return path.is_relative() && std::none_of(path.begin(), path.end(), [](const fs::path& part) {
-           return part.empty() || part == "." || part == "..";
-         });
-}
 
 struct Foreign {
   std::string_view ending;
@@ -166,8 +121,8 @@ std::string short_list(const std::vector<std::string>& names) {
   return text;
 }
 
-fs::path repository_folder(const HubName& hub, const Paths& paths) {
-  return paths.hf_cache / fmt::format("models--{}--{}", hub.org, hub.name);
+fs::path repository_folder(const hub::RepoName& hub, const Paths& paths) {
+  return paths.hf_cache / repo_folder_name(hub.id());
 }
 
 // What can be written after '@': names of refs, then commits.
@@ -185,21 +140,13 @@ std::vector<std::string> known_revisions(const fs::path& repository) {
   return result;
 }
 
-std::optional<std::string> find_commit(const fs::path& repository, const std::string& revision) {
-  std::error_code none;
-  if (const fs::path ref = repository / "refs" / revision; fs::is_regular_file(ref, none)) {
-    std::string commit = read_file(ref, 4096);
-    while (!commit.empty() && (commit.back() == '\n' || commit.back() == '\r' || commit.back() == ' ')) {
-      commit.pop_back();
-    }
-    if (!is_commit(commit)) fail(ErrorKind::corrupt, "{}: expected a commit of 40 hex digits", ref.string());
-    return commit;
-  }
-  if (revision.size() < 7 || !is_hex(revision)) return std::nullopt;
+std::optional<std::string> find_commit(const CachedRepo& repository, const std::string& revision) {
+  if (auto commit = repository.commit(revision)) return commit;
+  if (revision.size() < 7 || !hub::is_lower_hex(revision)) return std::nullopt;
   std::optional<std::string> found;
-  for (const fs::path& snapshot : entries(repository / "snapshots")) {
+  for (const fs::path& snapshot : entries(repository.snapshots())) {
     const std::string commit = snapshot.filename().string();
-    if (!is_commit(commit) || !commit.starts_with(revision)) continue;
+    if (!hub::is_commit(commit) || !commit.starts_with(revision)) continue;
     if (found)
       fail(ErrorKind::usage, "revision \"{}\" begins several commits: {}, {}", revision, *found, commit);
     found = commit;
@@ -207,20 +154,20 @@ std::optional<std::string> find_commit(const fs::path& repository, const std::st
   return found;
 }
 
-Place open_hub(const HubName& hub, const Paths& paths) {
-  const std::string name = hub.org + "/" + hub.name;
-  const std::string revision = hub.revision.empty() ? "main" : hub.revision;
-  const fs::path repository = repository_folder(hub, paths);
-  if (!good_revision(revision)) fail(ErrorKind::usage, "\"{}\" cannot be a revision", revision);
+Place open_hub(const hub::RepoName& hub, const Paths& paths) {
+  const std::string name = hub.id();
+  const std::string revision = hub.revision_or_main();
+  if (!hub::is_revision(revision)) fail(ErrorKind::usage, "\"{}\" cannot be a revision", revision);
+  const CachedRepo repository(paths.hf_cache, name);
   const std::optional<std::string> commit = find_commit(repository, revision);
   if (!commit) {
     Error missing = error(ErrorKind::not_found, "{}: no revision \"{}\" in the cache", name, revision);
-    if (const auto known = known_revisions(repository); !known.empty()) {
+    if (const auto known = known_revisions(repository.folder()); !known.empty()) {
       missing.with_hint(fmt::format("{}@{} is there", name, known.front()));
     }
     throw missing;
   }
-  const fs::path snapshot = repository / "snapshots" / *commit;
+  const fs::path snapshot = repository.snapshot(*commit);
   std::error_code none;
   if (!fs::is_directory(snapshot, none)) {
     fail(ErrorKind::corrupt, "{}: the cache names commit {} but has no snapshot of it", name, *commit);
@@ -259,7 +206,7 @@ std::optional<std::string> suggestion(std::string_view word, const std::vector<s
 
 [[noreturn]] void fail_unknown(std::string_view model, const Paths& paths) {
   Error missing =
-      parse_hub_name(model)
+      hub::parse_repo_name(model)
           ? error(ErrorKind::not_found, "{}: not in the Hugging Face cache ({})", model,
                   paths.hf_cache.string())
           : error(ErrorKind::not_found,
@@ -267,7 +214,7 @@ std::optional<std::string> suggestion(std::string_view word, const std::vector<s
   const std::vector<std::string> known = local_names(paths);
   if (const auto close = suggestion(model, known)) {
     missing.with_hint(fmt::format("did you mean {}?", *close));
-  } else if (parse_hub_name(model)) {
+  } else if (hub::parse_repo_name(model)) {
     missing.with_hint(fmt::format("hf download {}", model.substr(0, model.find('@'))));
   } else if (!known.empty()) {
     missing.with_hint("these are here: " + short_list(known));
@@ -292,7 +239,8 @@ Place resolve_name(std::string_view model, const Paths& paths) {
     fail(ErrorKind::unsupported, "{}: a file; a model is a folder with config.json and safetensors files",
          model);
   }
-  if (const auto hub = parse_hub_name(model); hub && fs::is_directory(repository_folder(*hub, paths), none)) {
+  if (const auto hub = hub::parse_repo_name(model);
+      hub && fs::is_directory(repository_folder(*hub, paths), none)) {
     return open_hub(*hub, paths);
   }
   fail_unknown(model, paths);
@@ -318,7 +266,7 @@ Place resolve(std::string_view model, const Paths& paths) {
 
 bool names_a_model(std::string_view word, const Paths& paths) {
   if (word.empty() || word.size() > 4096 || word.find('\0') != std::string_view::npos) return false;
-  if (word == "demo" || parse_hub_name(word)) return true;
+  if (word == "demo" || hub::parse_repo_name(word)) return true;
   const bool sentence = word.find_first_of(" \t\n") != std::string_view::npos;
   if (!sentence && (word.starts_with("./") || word.starts_with("../"))) return true;
   std::error_code none;
@@ -341,13 +289,11 @@ std::vector<std::string> local_names(const Paths& paths) {
   if (fs::exists(paths.demo / "config.json", none)) names.emplace_back("demo");
   for (const Alias& alias : Aliases(paths).all()) names.push_back(alias.name);
   for (const fs::path& folder : entries(paths.hf_cache)) {
-    const std::string text = folder.filename().string();
-    constexpr std::string_view prefix = "models--";
-    const auto middle = text.find("--", prefix.size());
-    if (!text.starts_with(prefix) || middle == std::string::npos) continue;
-    const HubName hub{text.substr(prefix.size(), middle - prefix.size()), text.substr(middle + 2), ""};
+    const auto id = repo_id(folder.filename().string());
+    const auto repository = id ? hub::parse_repo_name(*id) : std::nullopt;
+    if (!repository) continue;
     try {
-      names.push_back(open_hub(hub, paths).name);
+      names.push_back(open_hub(*repository, paths).name);
     } catch (const Error&) {
       // An incomplete model is no suggestion.
     }
