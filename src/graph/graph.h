@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,7 +23,50 @@ struct Value {
   std::int32_t id = -1;
 };
 
-enum class Activation : std::uint8_t { silu, gelu, gelu_tanh, relu, relu_squared, sigmoid, tanh };
+enum class Activation : std::uint8_t {
+  silu,
+  gelu,        // x·Φ(x)
+  gelu_tanh,   // its approximation by tanh
+  gelu_quick,  // its approximation x·sigmoid(1.702·x)
+  relu,
+  relu_squared,
+  sigmoid,
+  tanh,
+  softplus,  // ln(1 + e^x)
+};
+
+// x > 0: positive·x² + beta·x; else: (e^min(x, eps) - 1 - x)·negative + beta·x. (apertus)
+struct Xielu {
+  float positive = 0;
+  float negative = 0;
+  float beta = 0;
+  float eps = 0;
+};
+
+// What stands between the two halves of a gated feed-forward layer: f(gate)·up, or with a limit, as gpt_oss
+// has it, g·sigmoid(alpha·g)·(u + 1), where g = min(gate, limit) and u = up clamped to ±limit.
+struct Gating {
+  Activation activation = Activation::silu;
+  float limit = 0;
+  float alpha = 1.702F;
+};
+
+// Normalizes every run of `run` elements of a row.
+struct Norm {
+  float eps = 0;
+  const Tensor* weight = nullptr;  // [n], n dividing the width: element i is multiplied by weight[i mod n]
+  const Tensor* bias = nullptr;    // [n], added last; layer_norm() only
+  int run = 0;                     // 0: n, or the whole row where there is no weight; else it divides n
+  float weight_offset = 0;         // added to every weight: gemma's mean 1 + what is stored
+};
+
+// Rows at position p are multiplied by 1 + beta·ln(1 + ⌊(p + offset)/period⌋).
+struct PositionScale {
+  float beta = 0;
+  float period = 0;
+  int offset = 0;
+};
+float factor_at(const PositionScale& scale, int position);
 
 struct Attention {
   int layer = 0;       // index into the CachePlan
@@ -47,12 +91,17 @@ class Graph {
   // x [T, in] → [T, out], with bias and the adapters of each row's segment.
   virtual Value linear(const Linear& linear, Value x) = 0;
 
-  // Normalizes every run of weight.shape[0] elements (a whole row, or each head) by its root mean square,
-  // times weight.
-  virtual Value rms_norm(Value x, const Tensor& weight, float eps) = 0;
+  // Divides runs by their root mean square.
+  virtual Value rms_norm(Value x, const Norm& norm) = 0;
+  Value rms_norm(Value x, const Tensor& weight, float eps) {
+    return rms_norm(x, Norm{.eps = eps, .weight = &weight});
+  }
 
-  // Normalizes a row to mean 0 and variance 1, times weight, plus bias where present.
-  virtual Value layer_norm(Value x, const Tensor& weight, const Tensor* bias, float eps) = 0;
+  // Brings runs to mean 0 and variance 1.
+  virtual Value layer_norm(Value x, const Norm& norm) = 0;
+  Value layer_norm(Value x, const Tensor& weight, const Tensor* bias, float eps) {
+    return layer_norm(x, Norm{.eps = eps, .weight = &weight, .bias = bias});
+  }
 
   // Rotates every head of x by its row's position.
   virtual Value rope(Value x, const Rope& rope) = 0;
@@ -60,13 +109,28 @@ class Graph {
   // q [T, H·C], k and v [T, K·C] → [T, H·C]. Appends k and v to each segment's cache, then attends over it.
   virtual Value attention(const Attention& spec, Value q, Value k, Value v) = 0;
 
+  // b has the width of a, or one that divides it: each of its elements then meets a run of a's.
   virtual Value add(Value a, Value b) = 0;
   virtual Value multiply(Value a, Value b) = 0;
-  virtual Value scale(Value x, float factor) = 0;
-  virtual Value activate(Activation activation, Value x) = 0;
 
-  // Columns [begin, begin + count) of x.
-  virtual Value columns(Value x, int begin, int count) = 0;
+  // Every row with a parameter [n], n dividing the width; element i meets the parameter's i mod n.
+  virtual Value add(Value x, const Tensor& parameter) = 0;
+  virtual Value multiply(Value x, const Tensor& parameter) = 0;
+
+  virtual Value scale(Value x, float factor) = 0;
+  virtual Value scale(Value x, const PositionScale& factor) = 0;
+  virtual Value clamp(Value x, float low, float high) = 0;
+  virtual Value soft_cap(Value x, float cap) = 0;  // cap·tanh(x/cap)
+  virtual Value activate(Activation activation, Value x) = 0;
+  virtual Value activate(const Xielu& xielu, Value x) = 0;
+  virtual Value gated(const Gating& gating, Value gate, Value up) = 0;
+
+  // Columns [begin, begin + count) of x; with a `run`, of every run of that many columns, end to end.
+  virtual Value columns(Value x, int begin, int count, int run = 0) = 0;
+
+  // Values side by side; with `runs` > 1 each is cut in as many equal runs, and run i of all of them comes
+  // before run i + 1 of any.
+  virtual Value concat(std::span<const Value> values, int runs = 1) = 0;
 
   // Only the rows whose outputs the step wants.
   virtual Value out_rows(Value x) = 0;

@@ -210,6 +210,38 @@ TEST_P(Operations, LayerNorm) {
   }
 }
 
+TEST_P(Operations, NormsOfRunsUnderLongerWeightsOrNone) {
+  const Matrix x = random_matrix(3, 24, 30);
+  const std::vector<float> weight = random_values(12, 31);
+  const std::vector<float> bias = random_values(12, 32);
+  const Tensor w = make_tensor("w", {3, 4}, weight, Dtype::bf16, 1);
+  const Tensor b = make_tensor("b", {3, 4}, bias);
+  for (const bool centred : {false, true}) {
+    for (const Norm& norm :
+         {Norm{.eps = 0.1F}, Norm{.eps = 0.1F, .run = 6}, Norm{.eps = 0.1F, .weight = &w, .run = 4},
+          Norm{.eps = 0.2F, .weight = &w, .weight_offset = 1},
+          Norm{.eps = 0.2F, .weight = &w, .bias = centred ? &b : nullptr, .run = 4}}) {
+      const Matrix y = evaluate(backend(), x, [&](Graph& g, Value v) {
+        return centred ? g.layer_norm(v, norm) : g.rms_norm(v, norm);
+      });
+      const int run = norm.run > 0 ? norm.run : norm.weight != nullptr ? 12 : 24;
+      const Matrix expected = table_of(3, 24, [&](int r, int c) {
+        double mean = 0;
+        double squares = 0;
+        for (int i = c / run * run; i < (c / run + 1) * run; ++i) mean += centred ? at(x, r, i) / run : 0;
+        for (int i = c / run * run; i < (c / run + 1) * run; ++i) squares += std::pow(at(x, r, i) - mean, 2);
+        double value = (at(x, r, c) - mean) / std::sqrt(squares / run + norm.eps);
+        const auto i = static_cast<std::size_t>(c % 12);
+        if (norm.weight != nullptr) value *= rounded(weight[i], Dtype::bf16) + norm.weight_offset;
+        return value + (norm.bias != nullptr ? bias[i] : 0);
+      });
+      EXPECT_LE(max_difference(y, expected), close) << "runs of " << run << (centred ? ", centred" : "");
+    }
+  }
+  const Norm misfit{.eps = 0.1F, .weight = &w, .run = 5};
+  EXPECT_THROW(evaluate(backend(), x, [&](Graph& g, Value v) { return g.rms_norm(v, misfit); }), Error);
+}
+
 TEST_P(Operations, RopeOfHalvesPairsAndPartsOfHeads) {
   const Matrix x = random_matrix(5, 24, 17);  // 2 heads of 12
   for (const bool interleaved : {false, true}) {
@@ -282,6 +314,31 @@ TEST_P(Operations, ElementwiseOnes) {
       "scale", [](double a, double) { return -2.5 * a; },
       [](Graph& g, Value a, Value) { return g.scale(a, -2.5F); });
 
+  check(
+      "clamp", [](double a, double) { return std::clamp(a, -0.5, 1.25); },
+      [](Graph& g, Value a, Value) { return g.clamp(a, -0.5F, 1.25F); });
+  check(
+      "soft cap", [](double a, double) { return 3 * std::tanh(a / 3); },
+      [](Graph& g, Value a, Value) { return g.soft_cap(a, 3); });
+  check(
+      "xielu",
+      [](double a, double) {
+        return (a > 0 ? 0.7 * a * a : (std::expm1(std::min(a, -1e-6)) - a) * 1.5) + 0.25 * a;
+      },
+      [](Graph& g, Value a, Value) {
+        return g.activate(Xielu{.positive = 0.7F, .negative = 1.5F, .beta = 0.25F, .eps = -1e-6F}, a);
+      });
+  check(
+      "gated", [](double a, double b) { return std::max(a, 0.0) * b; },
+      [](Graph& g, Value a, Value b) { return g.gated({.activation = Activation::relu}, a, b); });
+  check(
+      "clamped gate",
+      [](double a, double b) {
+        const double gate = std::min(a, 0.75);
+        return gate / (1 + std::exp(-1.5 * gate)) * (std::clamp(b, -0.75, 0.75) + 1);
+      },
+      [](Graph& g, Value a, Value b) { return g.gated({.limit = 0.75F, .alpha = 1.5F}, a, b); });
+
   const auto activation = [&](Activation kind, const Twin& twin) {
     check("activation", twin, [kind](Graph& g, Value a, Value) { return g.activate(kind, a); });
   };
@@ -295,6 +352,73 @@ TEST_P(Operations, ElementwiseOnes) {
   activation(Activation::relu, [](double a, double) { return std::max(a, 0.0); });
   activation(Activation::relu_squared, [](double a, double) { return std::pow(std::max(a, 0.0), 2); });
   activation(Activation::tanh, [](double a, double) { return std::tanh(a); });
+  activation(Activation::gelu_quick, [](double a, double) { return a / (1 + std::exp(-1.702 * a)); });
+  activation(Activation::softplus, [](double a, double) { return std::log1p(std::exp(a)); });
+}
+
+TEST_P(Operations, NarrowerOperandsMeetRunsOfTheWiderOne) {
+  const Matrix x = random_matrix(3, 15, 33);
+  for (const int narrow : {1, 3}) {  // columns 12 … of x meet runs of its columns 0 … 11
+    for (const bool sum : {true, false}) {
+      const Matrix y = evaluate(backend(), x, [&](Graph& g, Value v) {
+        const Value wide = g.columns(v, 0, 12);
+        const Value other = g.activate(Activation::sigmoid, g.columns(v, 12, narrow));
+        return sum ? g.add(wide, other) : g.multiply(wide, other);
+      });
+      const Matrix expected = table_of(3, 12, [&](int r, int c) {
+        const double b = 1 / (1 + std::exp(-at(x, r, 12 + c / (12 / narrow))));
+        return sum ? at(x, r, c) + b : at(x, r, c) * b;
+      });
+      EXPECT_LE(max_difference(y, expected), close) << narrow;
+    }
+  }
+  const auto misfit = [](Graph& g, Value v) { return g.add(g.columns(v, 0, 12), g.columns(v, 0, 5)); };
+  EXPECT_THROW(evaluate(backend(), x, misfit), Error);
+}
+
+TEST_P(Operations, ParametersMeetEveryRow) {
+  const Matrix x = random_matrix(3, 600, 34);
+  for (const int period : {1, 300, 600}) {
+    const std::vector<float> values = random_values(static_cast<std::size_t>(period), 35);
+    const Tensor parameter = make_tensor("p", {period}, values, Dtype::f16, 1);
+    const auto value = [&](int c) {
+      return rounded(values[static_cast<std::size_t>(c % period)], Dtype::f16);
+    };
+    const Matrix sum = evaluate(backend(), x, [&](Graph& g, Value v) { return g.add(v, parameter); });
+    const auto added = [&](int r, int c) { return at(x, r, c) + value(c); };
+    EXPECT_LE(max_difference(sum, table_of(3, 600, added)), close);
+    const Matrix product =
+        evaluate(backend(), x, [&](Graph& g, Value v) { return g.multiply(v, parameter); });
+    const auto multiplied = [&](int r, int c) { return at(x, r, c) * value(c); };
+    EXPECT_LE(max_difference(product, table_of(3, 600, multiplied)), close);
+  }
+}
+
+TEST_P(Operations, ScaleByPosition) {
+  const Matrix x = random_matrix(7, 4, 36);
+  const PositionScale scale{.beta = 0.5F, .period = 2, .offset = 1};
+  const Matrix y = evaluate(backend(), x, [&](Graph& g, Value v) { return g.scale(v, scale); });
+  const Matrix expected = table_of(
+      7, 4, [&](int r, int c) { return at(x, r, c) * (1 + 0.5 * std::log1p(std::floor((r + 1) / 2.0))); });
+  EXPECT_LE(max_difference(y, expected), close);
+}
+
+TEST_P(Operations, ColumnsOfRunsAndTheirJoining) {
+  const Matrix x = random_matrix(3, 24, 37);
+  // Heads of 8: the first 5 of each, then the other 3 of each; joined again per head, in the other order.
+  const Matrix y = evaluate(backend(), x, [&](Graph& g, Value v) {
+    const Value parts[] = {g.columns(v, 5, 3, 8), g.columns(v, 0, 5, 8)};
+    EXPECT_EQ(g.width(parts[0]), 9);
+    return g.concat(parts, 3);
+  });
+  const auto turned = [&](int r, int c) { return at(x, r, c / 8 * 8 + (c % 8 + 5) % 8); };
+  EXPECT_EQ(max_difference(y, table_of(3, 24, turned)), 0);
+  const Matrix twice = evaluate(backend(), x, [&](Graph& g, Value v) {
+    const Value parts[] = {g.columns(v, 20, 4), v};
+    return g.concat(parts);
+  });
+  const auto doubled = [&](int r, int c) { return at(x, r, c < 4 ? 20 + c : c - 4); };
+  EXPECT_EQ(max_difference(twice, table_of(3, 28, doubled)), 0);
 }
 
 TEST_P(Operations, ShapesAreKnownWhileRecordingAndMisfitsAreNamed) {

@@ -22,6 +22,10 @@ kernels::UnaryKind unary(Activation activation) {
       return kernels::UnaryKind::relu_squared;
     case Activation::sigmoid:
       return kernels::UnaryKind::sigmoid;
+    case Activation::gelu_quick:
+      return kernels::UnaryKind::gelu_quick;
+    case Activation::softplus:
+      return kernels::UnaryKind::softplus;
     case Activation::tanh:
       break;
   }
@@ -68,7 +72,6 @@ class Fusion {
       if (nodes_[i].kind == NodeKind::attention) live_[i] = true;  // it writes the cache
       if (!live_[i]) continue;
       for (const std::int32_t input : nodes_[i].inputs) {
-        if (input < 0) continue;
         live_[static_cast<std::size_t>(input)] = true;
         users_[static_cast<std::size_t>(input)].insert(users_[static_cast<std::size_t>(input)].begin(),
                                                        static_cast<int>(i));
@@ -102,12 +105,14 @@ class Fusion {
     done_[static_cast<std::size_t>(id)] = true;
     RowOp op;
     op.factor = n.factor;
+    op.other = n.other;
     op.run = n.run;
+    op.index = n.period;
     op.weight = n.weight;
     op.bias = n.bias;
-    op.activation = unary(n.activation);
-    if (n.inputs[0] >= 0) op.a = view(n.inputs[0]);
-    if (n.inputs[1] >= 0) op.b = view(n.inputs[1]);
+    op.activation = unary(n.gating.activation);
+    if (!n.inputs.empty()) op.a = view(n.inputs[0]);
+    if (n.inputs.size() > 1) op.b = view(n.inputs[1]);
     switch (n.kind) {
       case NodeKind::embedding:
         op.kind = RowKind::embed;
@@ -119,10 +124,19 @@ class Fusion {
       case NodeKind::attention:
         return emit_attention(id);
       case NodeKind::columns:
-        view(id) = op.a;
-        view(id).column += n.run;
-        view(id).width = n.width;
-        return;
+        if (n.run == node(n.inputs[0]).width) {
+          view(id) = op.a;
+          view(id).column += n.begin;
+          view(id).width = n.width;
+          return;
+        }
+        op.kind = RowKind::copy_runs;
+        op.a.column += n.begin;
+        op.step = n.run;
+        op.run = op.out_step = n.width / (node(n.inputs[0]).width / n.run);
+        break;
+      case NodeKind::concat:
+        return emit_concat(id);
       case NodeKind::rms_norm:
         op.kind = RowKind::rms_norm;
         break;
@@ -137,16 +151,41 @@ class Fusion {
       case NodeKind::multiply:
         op.kind = RowKind::multiply;
         for (const int side : {0, 1}) {
-          const Node& gate = node(n.inputs[side]);
-          if (done_[static_cast<std::size_t>(n.inputs[side])] != 0) continue;
+          const Node& gate = node(n.inputs[static_cast<std::size_t>(side)]);
+          if (done_[static_cast<std::size_t>(n.inputs[static_cast<std::size_t>(side)])] != 0) continue;
           op.kind = RowKind::activate_gated;
-          op.activation = unary(gate.activation);
+          op.activation = unary(gate.gating.activation);
           op.a = view(gate.inputs[0]);
-          op.b = view(n.inputs[1 - side]);
+          op.b = view(n.inputs[static_cast<std::size_t>(1 - side)]);
         }
+        break;
+      case NodeKind::add_parameter:
+        op.kind = RowKind::add_parameter;
+        break;
+      case NodeKind::multiply_parameter:
+        op.kind = RowKind::multiply_parameter;
         break;
       case NodeKind::scale:
         op.kind = RowKind::scale;
+        break;
+      case NodeKind::position_scale:
+        op.kind = RowKind::position_scale;
+        op.position_scale = n.position_scale;
+        break;
+      case NodeKind::clamp:
+        op.kind = RowKind::clamp;
+        break;
+      case NodeKind::soft_cap:
+        op.kind = RowKind::soft_cap;
+        break;
+      case NodeKind::xielu:
+        op.kind = RowKind::xielu;
+        op.xielu = {n.xielu.positive, n.xielu.negative, n.xielu.beta, n.xielu.eps};
+        break;
+      case NodeKind::gated:
+        op.kind = n.gating.limit > 0 ? RowKind::clamped_swiglu : RowKind::activate_gated;
+        op.factor = n.gating.limit;
+        op.other = n.gating.alpha;
         break;
       case NodeKind::activate:
         if (waits_for_product(id)) {
@@ -169,6 +208,7 @@ class Fusion {
     if (user < 0 || node(user).kind != NodeKind::multiply) return false;
     const auto& inputs = node(user).inputs;
     const int other = inputs[0] == id ? inputs[1] : inputs[0];
+    if (node(other).width != node(id).width) return false;
     return other != id && (node(other).kind != NodeKind::activate || other < id);
   }
 
@@ -187,6 +227,24 @@ class Fusion {
     op.index = node(id).rope;
     op.out = view(id);
     emit_row(node(id).rows, std::move(op));
+  }
+
+  void emit_concat(int id) {
+    const Node& n = node(id);
+    const View whole = make(id);
+    int column = 0;
+    for (const int input : n.inputs) {
+      RowOp op;
+      op.kind = RowKind::copy_runs;
+      op.a = view(input);
+      op.run = op.step = node(input).width / n.run;
+      op.out = whole;
+      op.out.column += column;
+      op.out.width = node(input).width;
+      op.out_step = n.width / n.run;
+      column += op.run;
+      emit_row(n.rows, op);
+    }
   }
 
   void emit_attention(int id) {
@@ -253,7 +311,7 @@ class Fusion {
       if (const int sum = group.size() == 1 ? only_user(member) : -1;
           sum >= 0 && node(sum).kind == NodeKind::add) {
         const int other = node(sum).inputs[0] == member ? node(sum).inputs[1] : node(sum).inputs[0];
-        if (other < member) {
+        if (other < member && node(other).width == n.width) {
           product.residual = view(other);
           product.out = make(sum);
           done_[static_cast<std::size_t>(sum)] = true;

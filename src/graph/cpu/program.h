@@ -37,19 +37,27 @@ struct View {
 };
 
 enum class RowKind : std::uint8_t {
-  embed,     // out = rows of `table` by token
-  gather,    // out = the wanted rows of a
-  copy,      // out = a
-  rms_norm,  // out = norm of runs of `run` elements of a
+  embed,      // out = rows of `table` by token
+  gather,     // out = the wanted rows of a
+  copy,       // out = a
+  copy_runs,  // `run` elements of every `step` of a, to every `out_step` of out, as often as a has them
+  rms_norm,   // out = norm of runs of `run` elements of a, `index` weights
   layer_norm,
   rope,   // out (= a) rotated by table `index`
   store,  // a and b into the cache of layer `index`
-  add,
+  add,    // b as wide as a, or each element of b for a run of a's
   multiply,
+  add_parameter,  // `index` weights
+  multiply_parameter,
   scale,
+  position_scale,
+  clamp,  // from `factor` to `other`
+  soft_cap,
   activate,
+  xielu,
   activate_gated,  // out = f(a)·b
-  quantize,        // a into activations `index`
+  clamped_swiglu,
+  quantize,  // a into activations `index`
 };
 
 struct RowOp {
@@ -59,10 +67,15 @@ struct RowOp {
   View out;
   int index = 0;
   int run = 0;
+  int step = 0;
+  int out_step = 0;
   float factor = 0;  // a norm's eps
+  float other = 0;
   kernels::Parameters weight;
   kernels::Parameters bias;
   kernels::UnaryKind activation = kernels::UnaryKind::silu;
+  kernels::XieluFactors xielu;
+  PositionScale position_scale;
 };
 
 // A matrix quantized for products, in a buffer of its own.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "graph/checks.h"
 #include "kernels/attention/attention.h"
 
 namespace pome::graph::cpu {
@@ -30,7 +31,7 @@ const Node& Recorder::at(Value x) const {
 Node Recorder::like(NodeKind kind, Value x) const {
   Node node;
   node.kind = kind;
-  node.inputs[0] = x.id;
+  node.inputs = {x.id};
   node.rows = at(x).rows;
   node.width = at(x).width;
   return node;
@@ -70,31 +71,17 @@ Value Recorder::linear(const Linear& linear, Value x) {
   });
 }
 
-Value Recorder::rms_norm(Value x, const Tensor& weight, float eps) {
-  return named(weight.name, [&] {
-    Node node = like(NodeKind::rms_norm, x);
-    const std::int64_t run = weight.elements();
-    if (run <= 0 || node.width % run != 0) {
-      fail(ErrorKind::internal, "norm over {} elements does not divide {} columns", run, node.width);
-    }
-    node.run = static_cast<int>(run);
-    node.weight = parameters(weight);
-    node.factor = eps;
-    return keep(std::move(node));
-  });
-}
-
-Value Recorder::layer_norm(Value x, const Tensor& weight, const Tensor* bias, float eps) {
-  return named(weight.name, [&] {
-    Node node = like(NodeKind::layer_norm, x);
-    if (weight.elements() != node.width || (bias != nullptr && bias->elements() != node.width)) {
-      fail(ErrorKind::internal, "norm over {} elements does not fit {} columns", weight.elements(),
-           node.width);
-    }
-    node.run = node.width;
-    node.weight = parameters(weight);
-    if (bias != nullptr) node.bias = parameters(*bias);
-    node.factor = eps;
+Value Recorder::normalized(NodeKind kind, Value x, const Norm& norm) {
+  const Tensor* weight = norm.weight;
+  return named(weight == nullptr ? "norm" : weight->name, [&] {
+    Node node = like(kind, x);
+    check_norm(norm, node.width);
+    node.period = weight == nullptr ? node.width : static_cast<int>(weight->elements());
+    node.run = norm.run > 0 ? norm.run : node.period;
+    if (weight != nullptr) node.weight = parameters(*weight);
+    node.weight.offset = norm.weight_offset;
+    if (norm.bias != nullptr) node.bias = parameters(*norm.bias);
+    node.factor = norm.eps;
     return keep(std::move(node));
   });
 }
@@ -119,8 +106,7 @@ Value Recorder::rope(Value x, const Rope& rope) {
 Value Recorder::attention(const Attention& spec, Value q, Value k, Value v) {
   return named("attention of layer " + std::to_string(spec.layer), [&] {
     Node node = like(NodeKind::attention, q);
-    node.inputs[1] = k.id;
-    node.inputs[2] = v.id;
+    node.inputs = {q.id, k.id, v.id};
     node.attention = spec;
     for (const Value x : {q, k, v}) {
       if (at(x).rows == RowSet::out) fail(ErrorKind::internal, "attention after out_rows()");
@@ -147,12 +133,19 @@ Value Recorder::attention(const Attention& spec, Value q, Value k, Value v) {
 
 Value Recorder::pairwise(NodeKind kind, Value a, Value b) {
   Node node = like(kind, a);
-  node.inputs[1] = b.id;
-  if (at(b).rows != node.rows || at(b).width != node.width) {
-    fail(ErrorKind::internal, "matrices [{}, {}] and [{}, {}] do not fit each other", rows(a), width(a),
-         rows(b), width(b));
-  }
+  node.inputs.push_back(b.id);
+  check_pair(rows(a), width(a), rows(b), width(b));
   return keep(std::move(node));
+}
+
+Value Recorder::with_parameter(NodeKind kind, Value x, const Tensor& parameter) {
+  return named(parameter.name, [&] {
+    Node node = like(kind, x);
+    check_parameter(parameter, node.width);
+    node.period = static_cast<int>(parameter.elements());
+    node.weight = parameters(parameter);
+    return keep(std::move(node));
+  });
 }
 
 Value Recorder::scale(Value x, float factor) {
@@ -161,19 +154,70 @@ Value Recorder::scale(Value x, float factor) {
   return keep(std::move(node));
 }
 
-Value Recorder::activate(Activation activation, Value x) {
-  Node node = like(NodeKind::activate, x);
-  node.activation = activation;
+Value Recorder::scale(Value x, const PositionScale& factor) {
+  Node node = like(NodeKind::position_scale, x);
+  if (node.rows == RowSet::out) fail(ErrorKind::internal, "scale by position after out_rows()");
+  node.position_scale = factor;
   return keep(std::move(node));
 }
 
-Value Recorder::columns(Value x, int begin, int count) {
-  Node node = like(NodeKind::columns, x);
-  if (begin < 0 || count < 0 || begin > node.width - count) {
-    fail(ErrorKind::internal, "columns {} to {} of {}", begin, begin + count, node.width);
+Value Recorder::clamp(Value x, float low, float high) {
+  Node node = like(NodeKind::clamp, x);
+  node.factor = low;
+  node.other = high;
+  return keep(std::move(node));
+}
+
+Value Recorder::soft_cap(Value x, float cap) {
+  Node node = like(NodeKind::soft_cap, x);
+  node.factor = cap;
+  return keep(std::move(node));
+}
+
+Value Recorder::activate(Activation activation, Value x) {
+  Node node = like(NodeKind::activate, x);
+  node.gating.activation = activation;
+  return keep(std::move(node));
+}
+
+Value Recorder::activate(const Xielu& xielu, Value x) {
+  Node node = like(NodeKind::xielu, x);
+  node.xielu = xielu;
+  return keep(std::move(node));
+}
+
+Value Recorder::gated(const Gating& gating, Value gate, Value up) {
+  if (width(gate) != width(up)) {
+    fail(ErrorKind::internal, "a gate of {} columns for {}", width(gate), width(up));
   }
-  node.run = begin;
-  node.width = count;
+  const Value value = pairwise(NodeKind::gated, gate, up);
+  recording_.nodes.back().gating = gating;
+  return value;
+}
+
+Value Recorder::columns(Value x, int begin, int count, int run) {
+  Node node = like(NodeKind::columns, x);
+  check_columns(node.width, begin, count, run);
+  node.run = run == 0 ? node.width : run;
+  node.begin = begin;
+  node.width = node.width / std::max(node.run, 1) * count;
+  return keep(std::move(node));
+}
+
+Value Recorder::concat(std::span<const Value> values, int runs) {
+  if (values.empty()) fail(ErrorKind::internal, "concat of nothing");
+  Node node = like(NodeKind::concat, values[0]);
+  node.run = runs;
+  node.inputs.clear();
+  node.width = 0;
+  for (const Value value : values) {
+    if (runs <= 0 || at(value).rows != node.rows || width(value) % runs != 0) {
+      fail(ErrorKind::internal, "a matrix [{}, {}] cannot be joined to {} rows in {} runs", rows(value),
+           width(value), recording_.shape.count(node.rows), runs);
+    }
+    node.inputs.push_back(value.id);
+    node.width += width(value);
+  }
   return keep(std::move(node));
 }
 

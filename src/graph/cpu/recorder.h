@@ -15,25 +15,38 @@ enum class NodeKind : std::uint8_t {
   attention,
   add,
   multiply,
+  add_parameter,
+  multiply_parameter,
   scale,
+  position_scale,
+  clamp,
+  soft_cap,
   activate,
+  xielu,
+  gated,
   columns,
+  concat,
   out_rows,
 };
 
 struct Node {
   NodeKind kind = NodeKind::embedding;
-  std::int32_t inputs[3] = {-1, -1, -1};
+  std::vector<std::int32_t> inputs;
   RowSet rows = RowSet::all;
   int width = 0;
   const Linear* linear = nullptr;
   StoredMatrix matrix;         // of embedding and linear
-  kernels::Parameters weight;  // of norms; of linear its bias
+  kernels::Parameters weight;  // of norms and sums; of linear its bias
   kernels::Parameters bias;
-  int run = 0;       // elements of a norm's run; first of columns
-  float factor = 0;  // of scale; a norm's eps
+  int period = 0;    // elements of `weight`
+  int run = 0;       // elements of a norm's run, or of those that columns are taken of; runs of concat
+  int begin = 0;     // of columns
+  float factor = 0;  // of scale; a norm's eps; soft_cap's cap; clamp's lower end
+  float other = 0;   // clamp's upper end
   int rope = 0;
-  Activation activation = Activation::silu;
+  Gating gating;  // of gated; `activation` also of activate
+  Xielu xielu;
+  PositionScale position_scale;
   Attention attention;
 };
 
@@ -54,15 +67,27 @@ class Recorder final : public Graph {
   int width(Value x) const override { return at(x).width; }
   Value embedding(const Weight& table) override;
   Value linear(const Linear& linear, Value x) override;
-  Value rms_norm(Value x, const Tensor& weight, float eps) override;
-  Value layer_norm(Value x, const Tensor& weight, const Tensor* bias, float eps) override;
+  using Graph::layer_norm;
+  using Graph::rms_norm;
+  Value rms_norm(Value x, const Norm& norm) override { return normalized(NodeKind::rms_norm, x, norm); }
+  Value layer_norm(Value x, const Norm& norm) override { return normalized(NodeKind::layer_norm, x, norm); }
   Value rope(Value x, const Rope& rope) override;
   Value attention(const Attention& spec, Value q, Value k, Value v) override;
   Value add(Value a, Value b) override { return pairwise(NodeKind::add, a, b); }
   Value multiply(Value a, Value b) override { return pairwise(NodeKind::multiply, a, b); }
+  Value add(Value x, const Tensor& p) override { return with_parameter(NodeKind::add_parameter, x, p); }
+  Value multiply(Value x, const Tensor& p) override {
+    return with_parameter(NodeKind::multiply_parameter, x, p);
+  }
   Value scale(Value x, float factor) override;
+  Value scale(Value x, const PositionScale& factor) override;
+  Value clamp(Value x, float low, float high) override;
+  Value soft_cap(Value x, float cap) override;
   Value activate(Activation activation, Value x) override;
-  Value columns(Value x, int begin, int count) override;
+  Value activate(const Xielu& xielu, Value x) override;
+  Value gated(const Gating& gating, Value gate, Value up) override;
+  Value columns(Value x, int begin, int count, int run) override;
+  Value concat(std::span<const Value> values, int runs) override;
   Value out_rows(Value x) override;
   void output(std::string_view name, Value x) override;
 
@@ -71,6 +96,8 @@ class Recorder final : public Graph {
   Node like(NodeKind kind, Value x) const;  // rows and width of x
   Value keep(Node node);
   Value pairwise(NodeKind kind, Value a, Value b);
+  Value normalized(NodeKind kind, Value x, const Norm& norm);
+  Value with_parameter(NodeKind kind, Value x, const Tensor& parameter);
 
   const CachePlan& plan_;
   Recording recording_;

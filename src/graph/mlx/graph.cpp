@@ -3,6 +3,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "graph/checks.h"
+
 namespace pome::graph {
 namespace {
 
@@ -36,8 +38,21 @@ mx::array activated(Activation activation, const mx::array& x) {
       return mx::sigmoid(x);
     case Activation::tanh:
       return mx::tanh(x);
+    case Activation::gelu_quick:
+      return mx::multiply(x, mx::sigmoid(mx::multiply(x, mx::array(1.702F))));
+    case Activation::softplus:
+      return mx::logaddexp(x, mx::array(0.0F));
   }
   fail(ErrorKind::internal, "activation {} is unknown", static_cast<int>(activation));
+}
+
+mx::array gate_up(const Gating& gating, const mx::array& gate, const mx::array& up) {
+  if (gating.limit <= 0) return mx::multiply(activated(gating.activation, gate), up);
+  const mx::array most(gating.limit);
+  const mx::array g = mx::minimum(gate, most);
+  const mx::array u = mx::clip(up, mx::array(-gating.limit), most);
+  const mx::array y = mx::multiply(g, mx::sigmoid(mx::multiply(g, mx::array(gating.alpha))));
+  return mx::multiply(y, mx::add(u, mx::array(1.0F)));
 }
 
 }  // namespace
@@ -141,36 +156,136 @@ Value MlxGraph::linear(const Linear& linear, Value x) {
   });
 }
 
-Value MlxGraph::rms_norm(Value x, const Tensor& weight, float eps) {
-  return at_seam(weight.name, [&] {
-    const mx::array& input = at(x);
-    const int run = static_cast<int>(weight.elements());
-    if (run == 0 || input.shape(1) % run != 0) {
-      fail(ErrorKind::internal, "norm over {} elements does not divide {} columns", run, input.shape(1));
-    }
-    const mx::array runs = mx::reshape(input, {input.shape(0), input.shape(1) / run, run});
-    return keep(mx::reshape(mx::fast::rms_norm(runs, weights_.as_float(weight), eps), input.shape()));
+// x [rows, width/n, n] times the norm's weight, plus its bias, in the shape of a matrix again.
+mx::array MlxGraph::weighted(const mx::array& x, const Norm& norm) {
+  mx::array y = x;
+  if (norm.weight != nullptr) {
+    const mx::array weight = mx::flatten(weights_.as_float(*norm.weight));
+    y = mx::multiply(y, norm.weight_offset == 0 ? weight : mx::add(weight, mx::array(norm.weight_offset)));
+  }
+  if (norm.bias != nullptr) y = mx::add(y, mx::flatten(weights_.as_float(*norm.bias)));
+  return mx::reshape(y, {x.shape(0), x.shape(1) * x.shape(2)});
+}
+
+namespace {
+
+// [rows, width] as [rows, width/n, n] for n parameters, after `f` was applied to the last axis in runs.
+template <class F>
+mx::array in_runs(const mx::array& x, const Norm& norm, F f) {
+  const int width = x.shape(1);
+  check_norm(norm, width);
+  const int period = norm.weight == nullptr ? width : static_cast<int>(norm.weight->elements());
+  const int run = norm.run > 0 ? norm.run : period;
+  return mx::reshape(f(mx::reshape(x, {x.shape(0), width / run, run})), {x.shape(0), width / period, period});
+}
+
+std::string_view name_of(const Norm& norm) {
+  return norm.weight == nullptr ? std::string_view("norm") : std::string_view(norm.weight->name);
+}
+
+}  // namespace
+
+Value MlxGraph::rms_norm(Value x, const Norm& norm) {
+  return at_seam(std::string(name_of(norm)), [&] {
+    return keep(weighted(
+        in_runs(at(x), norm,
+                [&](const mx::array& runs) { return mx::fast::rms_norm(runs, std::nullopt, norm.eps); }),
+        norm));
   });
 }
 
-Value MlxGraph::layer_norm(Value x, const Tensor& weight, const Tensor* bias, float eps) {
-  return at_seam(weight.name, [&] {
-    std::optional<mx::array> offset;
-    if (bias != nullptr) offset = weights_.as_float(*bias);
-    return keep(mx::fast::layer_norm(at(x), weights_.as_float(weight), offset, eps));
+Value MlxGraph::layer_norm(Value x, const Norm& norm) {
+  return at_seam(std::string(name_of(norm)), [&] {
+    return keep(weighted(in_runs(at(x), norm,
+                                 [&](const mx::array& runs) {
+                                   return mx::fast::layer_norm(runs, std::nullopt, std::nullopt, norm.eps);
+                                 }),
+                         norm));
   });
 }
 
-Value MlxGraph::add(Value a, Value b) { return keep(mx::add(at(a), at(b))); }
-Value MlxGraph::multiply(Value a, Value b) { return keep(mx::multiply(at(a), at(b))); }
+Value MlxGraph::pair(Value a, Value b,
+                     mx::array (*f)(const mx::array&, const mx::array&, mx::StreamOrDevice)) {
+  check_pair(rows(a), width(a), rows(b), width(b));
+  if (width(a) == width(b)) return keep(f(at(a), at(b), {}));
+  const mx::array runs = mx::reshape(at(a), {rows(a), width(b), width(a) / width(b)});
+  return keep(mx::reshape(f(runs, mx::expand_dims(at(b), 2), {}), at(a).shape()));
+}
+
+Value MlxGraph::add(Value a, Value b) { return pair(a, b, mx::add); }
+Value MlxGraph::multiply(Value a, Value b) { return pair(a, b, mx::multiply); }
+
+Value MlxGraph::add(Value x, const Tensor& parameter) {
+  check_parameter(parameter, width(x));
+  const int period = static_cast<int>(parameter.elements());
+  const mx::array runs = mx::reshape(at(x), {rows(x), width(x) / period, period});
+  return keep(mx::reshape(mx::add(runs, mx::flatten(weights_.as_float(parameter))), at(x).shape()));
+}
+
+Value MlxGraph::multiply(Value x, const Tensor& parameter) {
+  check_parameter(parameter, width(x));
+  const int period = static_cast<int>(parameter.elements());
+  const mx::array runs = mx::reshape(at(x), {rows(x), width(x) / period, period});
+  return keep(mx::reshape(mx::multiply(runs, mx::flatten(weights_.as_float(parameter))), at(x).shape()));
+}
+
 Value MlxGraph::scale(Value x, float factor) { return keep(mx::multiply(at(x), mx::array(factor))); }
+
+Value MlxGraph::scale(Value x, const PositionScale& factor) {
+  if (rows(x) != static_cast<int>(positions_.size())) {
+    fail(ErrorKind::internal, "scale by position after out_rows()");
+  }
+  std::vector<float> factors;
+  for (const std::int32_t position : positions_) factors.push_back(factor_at(factor, position));
+  return keep(mx::multiply(at(x), mx::array(factors.data(), {rows(x), 1})));
+}
+
+Value MlxGraph::clamp(Value x, float low, float high) {
+  return keep(mx::clip(at(x), mx::array(low), mx::array(high)));
+}
+
+Value MlxGraph::soft_cap(Value x, float cap) {
+  return keep(mx::multiply(mx::tanh(mx::divide(at(x), mx::array(cap))), mx::array(cap)));
+}
+
 Value MlxGraph::activate(Activation activation, Value x) { return keep(activated(activation, at(x))); }
 
-Value MlxGraph::columns(Value x, int begin, int count) {
-  if (begin < 0 || count < 0 || begin + count > width(x)) {
-    fail(ErrorKind::internal, "columns {} to {} of {}", begin, begin + count, width(x));
+Value MlxGraph::activate(const Xielu& xielu, Value x) {
+  const mx::array& v = at(x);
+  const mx::array above = mx::multiply(mx::array(xielu.positive), mx::square(v));
+  const mx::array curve = mx::subtract(mx::expm1(mx::minimum(v, mx::array(xielu.eps))), v);
+  const mx::array below = mx::multiply(mx::array(xielu.negative), curve);
+  return keep(mx::add(mx::where(mx::greater(v, mx::array(0.0F)), above, below),
+                      mx::multiply(mx::array(xielu.beta), v)));
+}
+
+Value MlxGraph::gated(const Gating& gating, Value gate, Value up) {
+  if (width(gate) != width(up)) {
+    fail(ErrorKind::internal, "a gate of {} columns for {}", width(gate), width(up));
   }
-  return keep(columns_of(at(x), begin, begin + count));
+  return keep(gate_up(gating, at(gate), at(up)));
+}
+
+Value MlxGraph::columns(Value x, int begin, int count, int run) {
+  check_columns(width(x), begin, count, run);
+  if (run == 0 || run == width(x)) return keep(columns_of(at(x), begin, begin + count));
+  const mx::array runs = mx::reshape(at(x), {rows(x), width(x) / run, run});
+  return keep(mx::reshape(columns_of(runs, begin, begin + count), {rows(x), width(x) / run * count}));
+}
+
+Value MlxGraph::concat(std::span<const Value> values, int runs) {
+  std::vector<mx::array> parts;
+  int whole = 0;
+  for (const Value value : values) {
+    if (runs <= 0 || rows(value) != rows(values[0]) || width(value) % runs != 0) {
+      fail(ErrorKind::internal, "a matrix [{}, {}] cannot be joined to {} rows in {} runs", rows(value),
+           width(value), rows(values[0]), runs);
+    }
+    parts.push_back(mx::reshape(at(value), {rows(value), runs, width(value) / runs}));
+    whole += width(value);
+  }
+  if (parts.empty()) fail(ErrorKind::internal, "concat of nothing");
+  return keep(mx::reshape(mx::concatenate(std::move(parts), 2), {rows(values[0]), whole}));
 }
 
 Value MlxGraph::out_rows(Value x) {

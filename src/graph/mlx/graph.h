@@ -27,15 +27,25 @@ class MlxGraph final : public Graph {
   int width(Value x) const override { return at(x).shape(1); }
   Value embedding(const Weight& table) override;
   Value linear(const Linear& linear, Value x) override;
-  Value rms_norm(Value x, const Tensor& weight, float eps) override;
-  Value layer_norm(Value x, const Tensor& weight, const Tensor* bias, float eps) override;
+  using Graph::layer_norm;
+  using Graph::rms_norm;
+  Value rms_norm(Value x, const Norm& norm) override;
+  Value layer_norm(Value x, const Norm& norm) override;
   Value rope(Value x, const Rope& rope) override;
   Value attention(const Attention& spec, Value q, Value k, Value v) override;
   Value add(Value a, Value b) override;
   Value multiply(Value a, Value b) override;
+  Value add(Value x, const Tensor& parameter) override;
+  Value multiply(Value x, const Tensor& parameter) override;
   Value scale(Value x, float factor) override;
+  Value scale(Value x, const PositionScale& factor) override;
+  Value clamp(Value x, float low, float high) override;
+  Value soft_cap(Value x, float cap) override;
   Value activate(Activation activation, Value x) override;
-  Value columns(Value x, int begin, int count) override;
+  Value activate(const Xielu& xielu, Value x) override;
+  Value gated(const Gating& gating, Value gate, Value up) override;
+  Value columns(Value x, int begin, int count, int run) override;
+  Value concat(std::span<const Value> values, int runs) override;
   Value out_rows(Value x) override;
   void output(std::string_view name, Value x) override;
 
@@ -44,6 +54,8 @@ class MlxGraph final : public Graph {
  private:
   const mx::array& at(Value x) const;
   Value keep(mx::array array);
+  mx::array weighted(const mx::array& x, const Norm& norm);
+  Value pair(Value a, Value b, mx::array (*f)(const mx::array&, const mx::array&, mx::StreamOrDevice));
   mx::array apply(const Weight& weight, const mx::array& x);
   mx::array adapt(const Linear& linear, const mx::array& x, const mx::array& y);
   mx::array attend(const Attention& spec, const Segment& segment, const mx::array& q, const mx::array& k,

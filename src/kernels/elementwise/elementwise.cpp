@@ -44,6 +44,19 @@ void activate_gated(UnaryKind kind, const float* gate, const float* up, float* o
   elementwise::active().activate_gated(kind, gate, up, out, count);
 }
 
+void clamped_swiglu(float limit, float alpha, const float* gate, const float* up, float* out,
+                    std::int64_t count) {
+  elementwise::active().clamped_swiglu(limit, alpha, gate, up, out, count);
+}
+
+void xielu(const XieluFactors& factors, const float* x, float* out, std::int64_t count) {
+  elementwise::active().xielu(factors, x, out, count);
+}
+
+void clamp(float low, float high, const float* x, float* out, std::int64_t count) {
+  elementwise::active().clamp(low, high, x, out, count);
+}
+
 void add(const float* a, const float* b, float* out, std::int64_t count) {
   elementwise::active().add(a, b, out, count);
 }

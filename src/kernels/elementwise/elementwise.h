@@ -13,6 +13,7 @@ namespace pome::kernels {
 struct Parameters {
   const void* data = nullptr;
   Element type = Element::f32;
+  float offset = 0;  // added to each by the norms
 };
 
 // Runs of `length` floats, one every `stride` floats: the rows of a matrix, or the heads of a row.
@@ -23,10 +24,11 @@ struct Runs {
   std::int64_t out_stride = 0;
 };
 
-// out = x / sqrt(mean(x²) + eps) · weight, per run.
+// out = x / sqrt(mean(x²) + eps) · weight, per run; weights are 1 where their data is null.
 void rms_norm(const Runs& runs, const float* x, const Parameters& weight, float eps, float* out);
 
-// out = (x - mean) / sqrt(mean((x - mean)²) + eps) · weight + bias, per run; no bias where its data is null.
+// out = (x - mean) / sqrt(mean((x - mean)²) + eps) · weight + bias, per run; as above, and no bias where its
+// data is null.
 void layer_norm(const Runs& runs, const float* x, const Parameters& weight, const Parameters& bias, float eps,
                 float* out);
 
@@ -42,13 +44,38 @@ struct RotaryRow {
 };
 void rope(const RotaryRow& row, float* x);
 
-enum class UnaryKind : std::uint8_t { silu, gelu, gelu_tanh, relu, relu_squared, sigmoid, tanh };
+enum class UnaryKind : std::uint8_t {
+  silu,
+  gelu,
+  gelu_tanh,
+  gelu_quick,
+  relu,
+  relu_squared,
+  sigmoid,
+  tanh,
+  softplus,
+};
 
 // out = f(x), within about 2e-7 of the larger of |f(x)| and 1.
 void activate(UnaryKind kind, const float* x, float* out, std::int64_t count);
 
 // out = f(gate)·up.
 void activate_gated(UnaryKind kind, const float* gate, const float* up, float* out, std::int64_t count);
+
+// g·sigmoid(alpha·g)·(u + 1), g = min(gate, limit), u = up clamped to ±limit.
+void clamped_swiglu(float limit, float alpha, const float* gate, const float* up, float* out,
+                    std::int64_t count);
+
+// x > 0: positive·x² + beta·x; else: (e^min(x, eps) - 1 - x)·negative + beta·x.
+struct XieluFactors {
+  float positive = 0;
+  float negative = 0;
+  float beta = 0;
+  float eps = 0;
+};
+void xielu(const XieluFactors& factors, const float* x, float* out, std::int64_t count);
+
+void clamp(float low, float high, const float* x, float* out, std::int64_t count);
 
 void add(const float* a, const float* b, float* out, std::int64_t count);
 void multiply(const float* a, const float* b, float* out, std::int64_t count);

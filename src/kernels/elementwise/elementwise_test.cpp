@@ -103,6 +103,8 @@ double reference(UnaryKind kind, double x) {
       return x / 2 * (1 + std::erf(x / std::sqrt(2.0)));
     case UnaryKind::gelu_tanh:
       return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case UnaryKind::gelu_quick:
+      return x / (1 + std::exp(-1.702 * x));
     case UnaryKind::relu:
       return x > 0 ? x : 0;
     case UnaryKind::relu_squared:
@@ -111,13 +113,16 @@ double reference(UnaryKind kind, double x) {
       return 1 / (1 + std::exp(-x));
     case UnaryKind::tanh:
       return std::tanh(x);
+    case UnaryKind::softplus:
+      return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x)));
   }
   return 0;
 }
 
-constexpr UnaryKind kinds[] = {UnaryKind::silu, UnaryKind::gelu,         UnaryKind::gelu_tanh,
-                               UnaryKind::relu, UnaryKind::relu_squared, UnaryKind::sigmoid,
-                               UnaryKind::tanh};
+constexpr UnaryKind kinds[] = {UnaryKind::silu,       UnaryKind::gelu, UnaryKind::gelu_tanh,
+                               UnaryKind::gelu_quick, UnaryKind::relu, UnaryKind::relu_squared,
+                               UnaryKind::sigmoid,    UnaryKind::tanh, UnaryKind::softplus};
+constexpr XieluFactors xielu_factors = {.positive = 0.7f, .negative = 1.3f, .beta = 0.5f, .eps = -1e-6f};
 
 TEST(Elementwise, ActivationsAreCloseToFloat64) {
   std::vector<float> x;
@@ -133,6 +138,60 @@ TEST(Elementwise, ActivationsAreCloseToFloat64) {
                     4e-7 * std::max(std::fabs(expected), std::max(1.0, std::fabs(double{x[i]}) * 0.2)))
             << isa_name(row->isa) << ", kind " << static_cast<int>(kind) << ", x " << x[i];
       }
+    }
+  }
+}
+
+TEST(Elementwise, SoftplusIsCloseRelativeToItself) {
+  for (const Row* row : levels()) {
+    for (float x = -60; x < 20; x += 0.37f) {
+      float out = 0;
+      row->functions->activate(UnaryKind::softplus, &x, &out, 1);
+      const double expected = reference(UnaryKind::softplus, double{x});
+      EXPECT_NEAR(double{out}, expected, 5e-7 * expected) << isa_name(row->isa) << ", x " << x;
+    }
+  }
+}
+
+TEST(Elementwise, FunctionsWithFactorsAreCloseToFloat64) {
+  const std::vector<float> gate = gaussian(1, 1000), up = gaussian(1, 1000, false, 7);
+  for (const Row* row : levels()) {
+    std::vector<float> out(gate.size());
+    for (std::size_t i = 0; i < gate.size(); ++i) {
+      row->functions->clamped_swiglu(0.9f, 1.702f, &gate[i], &up[i], &out[i], 1);
+      const double g = std::min(double{gate[i]}, double{0.9f});
+      const double u = std::clamp(double{up[i]}, -double{0.9f}, double{0.9f});
+      EXPECT_NEAR(double{out[i]}, g / (1 + std::exp(-1.702 * g)) * (u + 1), 1e-6) << isa_name(row->isa);
+      row->functions->xielu(xielu_factors, &gate[i], &out[i], 1);
+      const double x = double{gate[i]};
+      const double expected = x > 0 ? 0.7 * x * x : (std::expm1(std::min(x, -1e-6)) - x) * 1.3;
+      EXPECT_NEAR(double{out[i]}, expected + 0.5 * x, 1e-6 * std::max(1.0, std::fabs(expected)));
+      row->functions->clamp(-0.5f, 0.25f, &gate[i], &out[i], 1);
+      EXPECT_EQ(out[i], std::clamp(gate[i], -0.5f, 0.25f));
+    }
+  }
+}
+
+TEST(Elementwise, NormsWithoutWeightsOrWithAnOffset) {
+  const int length = 37;
+  const std::vector<float> x = gaussian(1, length);
+  const RandomDense weight(1, length, Element::bf16, 1);
+  const Runs runs = {1, length, length, length};
+  for (const Row* row : levels()) {
+    std::vector<float> plain(x.size()), shifted(x.size()), centred(x.size());
+    row->functions->rms_norm(runs, x.data(), {}, 1e-2f, plain.data());
+    row->functions->rms_norm(runs, x.data(), {weight.matrix.data, Element::bf16, 1.0f}, 1e-2f,
+                             shifted.data());
+    row->functions->layer_norm(runs, x.data(), {}, {}, 1e-2f, centred.data());
+    double squares = 0, mean = 0, variance = 0;
+    for (float v : x) squares += double{v} * double{v} / length;
+    for (float v : x) mean += double{v} / length;
+    for (float v : x) variance += std::pow(double{v} - mean, 2) / length;
+    for (int i = 0; i < length; ++i) {
+      const double expected = double{at(x, i)} / std::sqrt(squares + 1e-2);
+      EXPECT_NEAR(double{at(plain, i)}, expected, 1e-6);
+      EXPECT_NEAR(double{at(shifted, i)}, expected * (1 + weight.at(0, i)), 3e-6);
+      EXPECT_NEAR(double{at(centred, i)}, (double{at(x, i)} - mean) / std::sqrt(variance + 1e-2), 1e-6);
     }
   }
 }
@@ -172,6 +231,11 @@ TEST(Elementwise, EveryLevelEqualsTheScalarTwin) {
       both([&](const Functions& f, float* out) { f.activate(kind, a.data(), out, count); });
       both([&](const Functions& f, float* out) { f.activate_gated(kind, a.data(), b.data(), out, count); });
     }
+    both([&](const Functions& f, float* out) {
+      f.clamped_swiglu(1.5f, 1.702f, a.data(), b.data(), out, count);
+    });
+    both([&](const Functions& f, float* out) { f.xielu(xielu_factors, a.data(), out, count); });
+    both([&](const Functions& f, float* out) { f.clamp(-1.0f, 0.5f, a.data(), out, count); });
     both([&](const Functions& f, float* out) { f.add(a.data(), b.data(), out, count); });
     both([&](const Functions& f, float* out) { f.multiply(a.data(), b.data(), out, count); });
     both([&](const Functions& f, float* out) { f.scale(a.data(), 0.3f, out, count); });

@@ -14,6 +14,10 @@ struct Functions {
   void (*rope)(const RotaryRow& row, float* x);
   void (*activate)(UnaryKind kind, const float* x, float* out, std::int64_t count);
   void (*activate_gated)(UnaryKind kind, const float* gate, const float* up, float* out, std::int64_t count);
+  void (*clamped_swiglu)(float limit, float alpha, const float* gate, const float* up, float* out,
+                         std::int64_t count);
+  void (*xielu)(const XieluFactors& factors, const float* x, float* out, std::int64_t count);
+  void (*clamp)(float low, float high, const float* x, float* out, std::int64_t count);
   void (*add)(const float* a, const float* b, float* out, std::int64_t count);
   void (*multiply)(const float* a, const float* b, float* out, std::int64_t count);
   void (*scale)(const float* x, float factor, float* out, std::int64_t count);

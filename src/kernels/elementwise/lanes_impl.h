@@ -25,6 +25,11 @@ inline float sum_in_lanes(int count, Term term) {
   return sum(total);
 }
 
+inline Lanes weighted(Lanes v, const Parameters& weight, std::int64_t i, int n) {
+  if (weight.data == nullptr) return v;
+  return v * (load_lanes(weight.data, weight.type, i, n) + splat(weight.offset));
+}
+
 inline float square_root(float x) { return __builtin_sqrtf(x); }
 
 void rms_norm(const Runs& runs, const float* x, const Parameters& weight, float eps, float* out) {
@@ -35,8 +40,7 @@ void rms_norm(const Runs& runs, const float* x, const Parameters& weight, float 
     });
     const Lanes inverse = splat(1.0f / square_root(squares / static_cast<float>(runs.length) + eps));
     in_parts(runs.length, [&](std::int64_t i, int n) {
-      const Lanes v = load_lanes(x + i, n) * inverse;
-      store_lanes(out + i, v * load_lanes(weight.data, weight.type, i, n), n);
+      store_lanes(out + i, weighted(load_lanes(x + i, n) * inverse, weight, i, n), n);
     });
   }
 }
@@ -55,9 +59,8 @@ void layer_norm(const Runs& runs, const float* x, const Parameters& weight, cons
     const Lanes inverse = splat(1.0f / square_root(squares / length + eps));
     in_parts(runs.length, [&](std::int64_t i, int n) {
       const Lanes v = (load_lanes(x + i, n) - splat(mean)) * inverse;
-      const Lanes w = load_lanes(weight.data, weight.type, i, n);
-      store_lanes(out + i, bias.data == nullptr ? v * w : fma(v, w, load_lanes(bias.data, bias.type, i, n)),
-                  n);
+      const Lanes y = weighted(v, weight, i, n);
+      store_lanes(out + i, bias.data == nullptr ? y : y + load_lanes(bias.data, bias.type, i, n), n);
     });
   }
 }
@@ -111,6 +114,9 @@ inline Lanes apply(Lanes x) {
     const Lanes inner = fma(splat(0.044715f) * x * x, x, x) * splat(0.79788456080286536f);
     return fma(half, tanh(inner), half);
   }
+  if constexpr (Kind == UnaryKind::gelu_quick) {
+    return x / (splat(1) + exp(splat(-1.702f) * x));
+  }
   if constexpr (Kind == UnaryKind::relu) return max(splat(0), x);
   if constexpr (Kind == UnaryKind::relu_squared) {
     const Lanes positive = max(splat(0), x);
@@ -118,6 +124,10 @@ inline Lanes apply(Lanes x) {
   }
   if constexpr (Kind == UnaryKind::sigmoid) return sigmoid(x);
   if constexpr (Kind == UnaryKind::tanh) return tanh(x);
+  if constexpr (Kind == UnaryKind::softplus) {
+    const Lanes magnitude = max(x, splat(0) - x);
+    return max(splat(0), x) + log1p(exp(splat(0) - magnitude));
+  }
 }
 
 template <UnaryKind Kind>
@@ -136,6 +146,8 @@ void activate_gated(UnaryKind kind, const float* gate, const float* up, float* o
       return apply_all<UnaryKind::gelu>(gate, up, out, count);
     case UnaryKind::gelu_tanh:
       return apply_all<UnaryKind::gelu_tanh>(gate, up, out, count);
+    case UnaryKind::gelu_quick:
+      return apply_all<UnaryKind::gelu_quick>(gate, up, out, count);
     case UnaryKind::relu:
       return apply_all<UnaryKind::relu>(gate, up, out, count);
     case UnaryKind::relu_squared:
@@ -144,11 +156,39 @@ void activate_gated(UnaryKind kind, const float* gate, const float* up, float* o
       return apply_all<UnaryKind::sigmoid>(gate, up, out, count);
     case UnaryKind::tanh:
       return apply_all<UnaryKind::tanh>(gate, up, out, count);
+    case UnaryKind::softplus:
+      return apply_all<UnaryKind::softplus>(gate, up, out, count);
   }
 }
 
 void activate(UnaryKind kind, const float* x, float* out, std::int64_t count) {
   elementwise::activate_gated(kind, x, nullptr, out, count);
+}
+
+void clamped_swiglu(float limit, float alpha, const float* gate, const float* up, float* out,
+                    std::int64_t count) {
+  const Lanes most = splat(limit), least = splat(-limit);
+  in_parts(count, [&](std::int64_t i, int n) {
+    const Lanes g = min(most, load_lanes(gate + i, n));
+    const Lanes u = min(most, max(least, load_lanes(up + i, n)));
+    const Lanes y = g / (splat(1) + exp(splat(-alpha) * g));
+    store_lanes(out + i, y * (u + splat(1)), n);
+  });
+}
+
+void xielu(const XieluFactors& factors, const float* x, float* out, std::int64_t count) {
+  in_parts(count, [&](std::int64_t i, int n) {
+    const Lanes v = load_lanes(x + i, n);
+    const Lanes above = splat(factors.positive) * v * v;
+    const Lanes below = (exp(min(splat(factors.eps), v)) - splat(1) - v) * splat(factors.negative);
+    store_lanes(out + i, select_less(splat(0), v, above, below) + splat(factors.beta) * v, n);
+  });
+}
+
+void clamp(float low, float high, const float* x, float* out, std::int64_t count) {
+  in_parts(count, [&](std::int64_t i, int n) {
+    store_lanes(out + i, min(splat(high), max(splat(low), load_lanes(x + i, n))), n);
+  });
 }
 
 void add(const float* a, const float* b, float* out, std::int64_t count) {
@@ -172,8 +212,9 @@ void to_f16_saturating(const float* x, std::uint16_t* out, std::int64_t count) {
   in_parts(count, [&](std::int64_t i, int n) { store_f16(out + i, saturated_f16(load_lanes(x + i, n)), n); });
 }
 
-constexpr Functions functions_here = {rms_norm, layer_norm, rope,  activate,         activate_gated,
-                                      add,      multiply,   scale, to_f16_saturating};
+constexpr Functions functions_here = {
+    rms_norm, layer_norm, rope, activate, activate_gated, clamped_swiglu,
+    xielu,    clamp,      add,  multiply, scale,          to_f16_saturating};
 
 }  // namespace
 }  // namespace pome::kernels::elementwise

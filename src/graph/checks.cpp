@@ -1,0 +1,46 @@
+#include "graph/checks.h"
+
+#include <cmath>
+
+#include "base/error.h"
+
+namespace pome::graph {
+
+float factor_at(const PositionScale& scale, int position) {
+  const float periods = std::floor(static_cast<float>(position + scale.offset) / scale.period);
+  return 1 + scale.beta * std::log(1 + periods);
+}
+
+void check_norm(const Norm& norm, int width) {
+  const std::int64_t period = norm.weight == nullptr ? width : norm.weight->elements();
+  const std::int64_t run = norm.run > 0 ? norm.run : period;
+  if (period <= 0 || width % period != 0 || period % run != 0) {
+    fail(ErrorKind::internal, "norm over {} of {} elements does not divide {} columns", run, period, width);
+  }
+  if (norm.bias != nullptr && norm.bias->elements() != period) {
+    fail(ErrorKind::internal, "norm of {} weights has {} biases", period, norm.bias->elements());
+  }
+}
+
+void check_parameter(const Tensor& parameter, int width) {
+  const std::int64_t period = parameter.elements();
+  if (period <= 0 || width % period != 0) {
+    fail(ErrorKind::internal, "parameter {} does not divide {} columns", parameter.shape_text(), width);
+  }
+}
+
+void check_pair(int rows_a, int width_a, int rows_b, int width_b) {
+  if (rows_a != rows_b || width_b <= 0 || width_a % width_b != 0) {
+    fail(ErrorKind::internal, "matrices [{}, {}] and [{}, {}] do not fit each other", rows_a, width_a, rows_b,
+         width_b);
+  }
+}
+
+void check_columns(int width, int begin, int count, int run) {
+  const int whole = run == 0 ? width : run;
+  if (begin < 0 || count < 0 || run < 0 || begin > whole - count || (whole > 0 && width % whole != 0)) {
+    fail(ErrorKind::internal, "columns {} to {} of {} in runs of {}", begin, begin + count, width, whole);
+  }
+}
+
+}  // namespace pome::graph
