@@ -139,7 +139,6 @@ class FakeModel final : public models::Model {
   void forward(graph::Graph&) const override {}
   const models::Info& info() const override { return info_; }
   graph::CachePlan cache_plan() const override { return {{1, 64, window_}}; }
-  std::vector<graph::Linear*> linears() override { return {}; }
 
  private:
   int window_;

@@ -26,19 +26,6 @@ struct Entry {
 
 using Entries = std::map<std::string, Entry>;
 
-Tensor float_tensor(const Tensor& like, std::vector<std::int64_t> shape, const std::vector<float>& values) {
-  auto owned = std::make_shared<std::vector<float>>(values);
-  Tensor tensor;
-  tensor.name = like.name;
-  tensor.file = like.file;
-  tensor.dtype = Dtype::f32;
-  tensor.shape = std::move(shape);
-  tensor.size_bytes = owned->size() * sizeof(float);
-  tensor.data = reinterpret_cast<const std::byte*>(owned->data());
-  tensor.owner = std::move(owned);
-  return tensor;
-}
-
 Tensor transposed(const Tensor& tensor) {
   if (tensor.shape.size() != 2) {
     fail(ErrorKind::corrupt, "{}: tensor \"{}\" has shape {}, expected a matrix", tensor.file, tensor.name,
@@ -51,7 +38,7 @@ Tensor transposed(const Tensor& tensor) {
   for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t c = 0; c < columns; ++c) turned[c * rows + r] = values[r * columns + c];
   }
-  return float_tensor(tensor, {tensor.shape[1], tensor.shape[0]}, turned);
+  return nn::float_tensor(tensor, {tensor.shape[1], tensor.shape[0]}, turned);
 }
 
 Entry& entry_of(Entries& entries, std::string_view name, std::string_view suffix) {
@@ -170,7 +157,7 @@ Tensor row_scale(const graph::Linear& linear, const graph::LowRank& low_rank, co
     }
     scales[o] = static_cast<float>(lengths[o] / std::sqrt(squares));
   }
-  return float_tensor(m, {static_cast<std::int64_t>(out)}, scales);
+  return nn::float_tensor(m, {static_cast<std::int64_t>(out)}, scales);
 }
 
 graph::LowRank make_low_rank(const graph::Linear& linear, const Entry& entry, const std::string& subject) {
@@ -203,8 +190,8 @@ int add_adapter(LoadedModel& model, const fs::path& folder) {
 
   std::map<std::string, graph::Linear*, std::less<>> linears;
   int id = 1;
-  for (graph::Linear* linear : model.model->linears()) {
-    linears.emplace(linear->name, linear);
+  for (const auto& linear : model.linears) {
+    linears.emplace(linear->name, linear.get());
     if (!linear->adapters.empty()) id = std::max(id, linear->adapters.rbegin()->first + 1);
   }
   std::vector<std::pair<graph::Linear*, graph::LowRank>> made;

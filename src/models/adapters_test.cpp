@@ -12,7 +12,7 @@ namespace {
 const fs::path base = fs::path(POME_SOURCE_DIR) / "tests" / "golden" / "llama" / "adapters";
 
 bool any_adapter(LoadedModel& model) {
-  for (const graph::Linear* linear : model.model->linears()) {
+  for (const auto& linear : model.linears) {
     if (!linear->adapters.empty()) return true;
   }
   return false;
@@ -105,7 +105,7 @@ TEST(Adapters, PeftScalesFollowRankAlphaAndTheirPatterns) {
     fs::copy_file(base / "peft" / "adapter_model.safetensors", scratch.path() / "adapter_model.safetensors");
     const auto model = load_model(base);
     const int id = add_adapter(*model, scratch.path());
-    for (const graph::Linear* linear : model->model->linears()) {
+    for (const auto& linear : model->linears) {
       if (linear->name == module) return linear->adapters.at(id).scale;
     }
     return 0.0F;

@@ -1,39 +1,16 @@
 #include "models/decoder.h"
 
 #include <algorithm>
-
-#include "nn/mlp.h"
+#include <cmath>
 
 namespace pome::models {
+namespace {
 
-Info DecoderConfig::info(std::string_view family) const {
-  Info info;
-  info.family = family;
-  info.model_type = model_type;
-  info.vocab_size = vocab_size;
-  info.hidden_size = hidden_size;
-  info.num_hidden_layers = num_hidden_layers;
-  info.context_length = context_length;
-  info.unscaled_length = unscaled_length;
-  info.tied_embeddings = tie_word_embeddings;
-  return info;
-}
-
-DecoderConfig read_decoder_config(Config& config, int head_dim) {
-  DecoderConfig c;
-  c.model_type = config.get<std::string>("model_type");
-  c.vocab_size = config.positive("vocab_size");
-  c.hidden_size = config.positive("hidden_size");
-  c.intermediate_size = config.positive("intermediate_size");
-  c.num_hidden_layers = config.positive("num_hidden_layers");
-  c.num_attention_heads = config.positive("num_attention_heads");
-  c.num_key_value_heads = config.positive("num_key_value_heads", c.num_attention_heads);
+void check_sizes(const Config& config, const DecoderConfig& c) {
   if (c.num_attention_heads % c.num_key_value_heads != 0) {
     fail(ErrorKind::corrupt, "{}: num_attention_heads {} is no multiple of num_key_value_heads {}",
          config.subject(), c.num_attention_heads, c.num_key_value_heads);
   }
-  if (head_dim == 0) head_dim = c.hidden_size / c.num_attention_heads;
-  c.head_dim = config.find("head_dim") == nullptr ? head_dim : config.positive("head_dim");
   if (c.head_dim == 0 || c.head_dim % 2 != 0) {
     fail(ErrorKind::corrupt, "{}: heads of {} elements cannot be rotated in pairs", config.subject(),
          c.head_dim);
@@ -42,50 +19,179 @@ DecoderConfig read_decoder_config(Config& config, int head_dim) {
     fail(ErrorKind::corrupt, "{}: {} heads of {} elements are more than a layer can have", config.subject(),
          c.num_attention_heads, c.head_dim);
   }
-  c.max_position_embeddings = config.positive("max_position_embeddings", 2048);
-  c.rms_norm_eps = static_cast<float>(config.get<double>("rms_norm_eps", 1e-6));
-  c.tie_word_embeddings = config.get<bool>("tie_word_embeddings", false);
-  const auto act = config.get<std::string>("hidden_act", "silu");
-  const auto activation = nn::activation_from_name(act);
-  if (!activation) {
-    fail(ErrorKind::unsupported, "{}: hidden_act \"{}\" is not implemented; nothing was loaded",
-         config.subject(), act);
+}
+
+const Json* layer_types_of(Config& config, int num_hidden_layers) {
+  const Json* types = config.find("layer_types");
+  if (types != nullptr &&
+      (!types->is_array() || types->size() != static_cast<std::size_t>(num_hidden_layers))) {
+    fail(ErrorKind::corrupt, "{}: layer_types is no list of {} layers", config.subject(), num_hidden_layers);
   }
-  c.hidden_act = *activation;
-  for (const char* key : {"rope_theta", "rope_scaling", "rope_parameters"}) config.mark_read(key);
-  const nn::RopeSettings rope = nn::parse_rope(config.json(), 10000, config.subject());
-  c.rope = nn::make_rope(rope, c.head_dim, c.head_dim, c.max_position_embeddings);
+  return types;
+}
+
+}  // namespace
+
+DecoderConfig read_decoder_config(Config& config, const DecoderConfig& defaults) {
+  const auto size = [&](std::string_view key, int fallback) {
+    return fallback > 0 ? config.positive(key, fallback) : config.positive(key);
+  };
+  DecoderConfig c = defaults;
+  c.model_type = config.get<std::string>("model_type");
+  c.vocab_size = size("vocab_size", defaults.vocab_size);
+  c.hidden_size = size("hidden_size", defaults.hidden_size);
+  c.intermediate_size = size("intermediate_size", defaults.intermediate_size);
+  c.num_hidden_layers = size("num_hidden_layers", defaults.num_hidden_layers);
+  c.num_attention_heads = size("num_attention_heads", defaults.num_attention_heads);
+  c.num_key_value_heads =
+      size("num_key_value_heads",
+           defaults.num_key_value_heads > 0 ? defaults.num_key_value_heads : c.num_attention_heads);
+  if (c.head_dim == 0) c.head_dim = c.hidden_size / c.num_attention_heads;
+  if (config.find("head_dim") != nullptr) c.head_dim = config.positive("head_dim");
+  check_sizes(config, c);
+  c.attention_scale = 1 / std::sqrt(static_cast<float>(c.head_dim));
+  c.max_position_embeddings = config.positive("max_position_embeddings", defaults.max_position_embeddings);
+  c.norm_eps = static_cast<float>(config.get<double>(c.norm_eps_key, defaults.norm_eps));
+  c.tie_word_embeddings = config.get<bool>("tie_word_embeddings", defaults.tie_word_embeddings);
+  if (config.find("hidden_act") != nullptr) {
+    const auto act = config.get<std::string>("hidden_act");
+    const auto activation = nn::activation_from_name(act);
+    if (!activation) {
+      fail(ErrorKind::unsupported, "{}: hidden_act \"{}\" is not implemented; nothing was loaded",
+           config.subject(), act);
+    }
+    c.hidden_act = *activation;
+  }
   c.context_length = c.max_position_embeddings;
-  if (rope.type == "dynamic" && rope.factor > 1) {
-    c.unscaled_length = c.max_position_embeddings;
-    c.context_length = static_cast<int>(std::min(c.max_position_embeddings * rope.factor, double{1 << 24}));
+  if (!nn::has_ropes_by_layer_type(config.json())) {
+    c.rope = read_rope(config, c, {.theta = c.rope_theta, .partial_rotary_factor = c.partial_rotary_factor});
   }
   return c;
 }
 
+graph::Rope read_rope(Config& config, DecoderConfig& c, const nn::RopeSettings& defaults,
+                      std::string_view layer_type) {
+  for (const char* key : {"rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor"}) {
+    config.mark_read(key);
+  }
+  const nn::RopeSettings settings = nn::parse_rope(config.json(), defaults, config.subject(), layer_type);
+  const int dims = static_cast<int>(c.head_dim * settings.partial_rotary_factor);
+  if (dims < 2 || dims % 2 != 0) {
+    fail(ErrorKind::corrupt, "{}: {} of {} elements of a head cannot be rotated in pairs", config.subject(),
+         dims, c.head_dim);
+  }
+  if (settings.type == "dynamic" && settings.factor > 1) {
+    c.unscaled_length = c.max_position_embeddings;
+    c.context_length =
+        static_cast<int>(std::min(c.max_position_embeddings * settings.factor, double{1 << 24}));
+  }
+  return nn::make_rope(settings, c.head_dim, dims, c.max_position_embeddings);
+}
+
+std::vector<bool> read_sliding_layers(Config& config, int num_hidden_layers, bool (*otherwise)(int layer)) {
+  const Json* types = layer_types_of(config, num_hidden_layers);
+  std::vector<bool> sliding;
+  for (int i = 0; i < num_hidden_layers; ++i) {
+    if (types == nullptr) {
+      sliding.push_back(otherwise(i));
+      continue;
+    }
+    const auto type = json_as<std::string>((*types)[static_cast<std::size_t>(i)], "layer_types");
+    if (type != "sliding_attention" && type != "full_attention") {
+      fail(ErrorKind::unsupported, "{}: layer_types[{}] \"{}\" is not implemented; nothing was loaded",
+           config.subject(), i, type);
+    }
+    sliding.push_back(type == "sliding_attention");
+  }
+  return sliding;
+}
+
 std::vector<int> read_layer_windows(Config& config, int num_hidden_layers) {
-  std::vector<int> windows(static_cast<std::size_t>(num_hidden_layers), 0);
   const bool used = config.get<bool>("use_sliding_window", false);
   const int first = config.get<int>("max_window_layers", 28);
   int window = config.json().contains("sliding_window") ? 0 : 4096;  // null says: no window
   if (config.find("sliding_window") != nullptr) window = config.positive("sliding_window");
-  const Json* types = config.find("layer_types");
-  if (types != nullptr && (!types->is_array() || types->size() != windows.size())) {
-    fail(ErrorKind::corrupt, "{}: layer_types is no list of {} layers", config.subject(), num_hidden_layers);
-  }
-  for (std::size_t i = 0; i < windows.size(); ++i) {
-    bool sliding = static_cast<int>(i) >= first;
-    if (types != nullptr) {
-      const auto type = json_as<std::string>((*types)[i], "layer_types");
-      if (type != "sliding_attention" && type != "full_attention") {
-        fail(ErrorKind::unsupported, "{}: layer_types[{}] \"{}\" is not implemented; nothing was loaded",
-             config.subject(), i, type);
-      }
-      sliding = type == "sliding_attention";
-    }
-    if (used && sliding) windows[i] = window;
+  const bool listed = config.find("layer_types") != nullptr;
+  const std::vector<bool> sliding = read_sliding_layers(config, num_hidden_layers, [](int) { return false; });
+  std::vector<int> windows;
+  for (int i = 0; i < num_hidden_layers; ++i) {
+    const bool slides = listed ? sliding[static_cast<std::size_t>(i)] : i >= first;
+    windows.push_back(used && slides ? window : 0);
   }
   return windows;
 }
+
+nn::AttentionProjections take_attention(Weights& weights, const std::string& at, const DecoderConfig& c,
+                                        AttentionBiases biases) {
+  nn::AttentionProjections attention;
+  attention.q_width = c.q_width();
+  attention.kv_width = c.kv_width();
+  if (weights.contains(at + ".qkv_proj.weight")) {
+    attention.qkv =
+        weights.linear(at + ".qkv_proj", c.q_width() + 2 * c.kv_width(), c.hidden_size, biases.qkv);
+  } else {
+    attention.q = weights.linear(at + ".q_proj", c.q_width(), c.hidden_size, biases.qkv);
+    attention.k = weights.linear(at + ".k_proj", c.kv_width(), c.hidden_size, biases.qkv);
+    attention.v = weights.linear(at + ".v_proj", c.kv_width(), c.hidden_size, biases.qkv);
+  }
+  attention.o = weights.linear(at + ".o_proj", c.hidden_size, c.q_width(), biases.o);
+  return attention;
+}
+
+nn::GatedMlp take_gated_mlp(Weights& weights, const std::string& at, const DecoderConfig& c, bool bias) {
+  nn::GatedMlp mlp;
+  mlp.activation = c.hidden_act;
+  if (weights.contains(at + ".gate_up_proj.weight")) {
+    mlp.gate_up = weights.linear(at + ".gate_up_proj", 2 * c.intermediate_size, c.hidden_size, bias);
+  } else {
+    mlp.gate = weights.linear(at + ".gate_proj", c.intermediate_size, c.hidden_size, bias);
+    mlp.up = weights.linear(at + ".up_proj", c.intermediate_size, c.hidden_size, bias);
+  }
+  mlp.down = weights.linear(at + ".down_proj", c.hidden_size, c.intermediate_size, bias);
+  return mlp;
+}
+
+Decoder::Decoder(DecoderConfig c, Weights& weights, const Names& names)
+    : c_(std::move(c)),
+      plan_(static_cast<std::size_t>(c_.num_hidden_layers), {c_.num_key_value_heads, c_.head_dim, 0}) {
+  info_.family = weights.family();
+  info_.model_type = c_.model_type;
+  info_.vocab_size = c_.vocab_size;
+  info_.hidden_size = c_.hidden_size;
+  info_.num_hidden_layers = c_.num_hidden_layers;
+  info_.context_length = c_.context_length;
+  info_.unscaled_length = c_.unscaled_length;
+  info_.tied_embeddings = c_.tie_word_embeddings;
+  embedding_ = weights.weight(names.embedding, c_.vocab_size, c_.hidden_size);
+  if (c_.tie_word_embeddings) {
+    head_ = std::make_shared<graph::Linear>(
+        graph::Linear{.name = names.embedding, .weight = embedding_, .bias = {}, .adapters = {}});
+    weights.drop(names.head + ".*");
+  } else {
+    head_ = weights.linear(names.head, c_.vocab_size, c_.hidden_size, names.head_bias);
+  }
+}
+
+void Decoder::forward(Graph& g) const {
+  Value x = embed(g);
+  for (std::size_t i = 0; i < plan_.size(); ++i) {
+    x = block(g, x, i);
+    g.output(fmt::format("layers.{}", i), x);
+  }
+  g.output("logits", head(g, norm(g, g.out_rows(x))));
+}
+
+Value Decoder::attend(Graph& g, std::size_t layer, Value q, Value k, Value v) const {
+  const graph::CacheLayer& cached = plan_[layer];
+  return g.attention({.layer = static_cast<int>(layer),
+                      .heads = c_.num_attention_heads,
+                      .kv_heads = cached.kv_heads,
+                      .head_dim = cached.head_dim,
+                      .scale = c_.attention_scale,
+                      .window = cached.window},
+                     q, k, v);
+}
+
+std::string Decoder::layer_path(std::size_t layer) { return fmt::format("model.layers.{}.", layer); }
 
 }  // namespace pome::models

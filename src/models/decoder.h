@@ -1,43 +1,123 @@
-// What the configs of decoder-only transformers have in common.
+// The frame of decoder-only transformers: what their configs have in common, embedding, head and cache. A
+// family derives from Decoder, loads its layers and writes its block out; models/llama.cpp is the shortest.
 #pragma once
 
-#include <cmath>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "graph/graph.h"
 #include "models/config.h"
 #include "models/model.h"
+#include "models/weights.h"
+#include "nn/attention.h"
+#include "nn/mlp.h"
 #include "nn/rope.h"
 
 namespace pome::models {
 
+using formats::Tensor;
+using graph::Graph;
+using graph::Value;
+
 // Fields keep their checkpoint spelling.
 struct DecoderConfig {
-  std::string model_type;
+  std::string model_type = {};
   int vocab_size = 0;
   int hidden_size = 0;
   int intermediate_size = 0;
   int num_hidden_layers = 0;
   int num_attention_heads = 0;
-  int num_key_value_heads = 0;
-  int head_dim = 0;
-  int max_position_embeddings = 0;
-  int context_length = 0;   // max_position_embeddings, or what a dynamic rope scaling makes of it
-  int unscaled_length = 0;  // as in Info
-  float rms_norm_eps = 0;
+  int num_key_value_heads = 0;  // default: num_attention_heads
+  int head_dim = 0;             // default: hidden_size over heads
+  int max_position_embeddings = 2048;
+  double rope_theta = 10000;
+  double partial_rotary_factor = 1;  // the part of a head that is rotated
+  std::string_view norm_eps_key = "rms_norm_eps";
+  float norm_eps = 1e-6F;
   bool tie_word_embeddings = false;
   graph::Activation hidden_act = graph::Activation::silu;
-  graph::Rope rope;
 
-  Info info(std::string_view family) const;
-  float attention_scale() const { return 1 / std::sqrt(static_cast<float>(head_dim)); }
+  // What follows from these.
+  int context_length = 0;   // max_position_embeddings, or what a rope scaling makes of it
+  int unscaled_length = 0;  // as in Info
+  graph::Rope rope = {};    // of all layers, where `rope_parameters` are not nested by layer type
+  float attention_scale = 0;
+
+  int q_width() const { return num_attention_heads * head_dim; }
+  int kv_width() const { return num_key_value_heads * head_dim; }
 };
 
-// head_dim: the family's default; 0: hidden_size over heads. Throws Error(corrupt, unsupported).
-DecoderConfig read_decoder_config(Config& config, int head_dim = 0);
+// `defaults`: what the family's config class says where a config is silent; sizes of 0 have no default.
+// Throws Error(corrupt, unsupported).
+DecoderConfig read_decoder_config(Config& config, const DecoderConfig& defaults = {});
+
+// The rope of the layers of one type, where `rope_parameters` are nested by type; else of all. `dims`: as in
+// make_rope. context_length and unscaled_length of `c` are brought to what the scaling says.
+graph::Rope read_rope(Config& config, DecoderConfig& c, const nn::RopeSettings& defaults,
+                      std::string_view layer_type = {});
+
+// `layer_types`, one of "full_attention" and "sliding_attention" for every layer; `otherwise` tells by index
+// whether a layer slides where the config has no such list.
+std::vector<bool> read_sliding_layers(Config& config, int num_hidden_layers, bool (*otherwise)(int layer));
 
 // Every layer's window, 0 for full attention, from `sliding_window`, `use_sliding_window`,
 // `max_window_layers` and `layer_types`, as qwen2 and qwen3 have them.
 std::vector<int> read_layer_windows(Config& config, int num_hidden_layers);
+
+// <at>.q_proj, k_proj and v_proj, or qkv_proj where the file has them as one, and o_proj.
+struct AttentionBiases {
+  bool qkv = false;
+  bool o = false;
+};
+nn::AttentionProjections take_attention(Weights& weights, const std::string& at, const DecoderConfig& c,
+                                        AttentionBiases biases);
+
+// <at>.gate_proj and up_proj, or gate_up_proj where the file has them as one, and down_proj.
+nn::GatedMlp take_gated_mlp(Weights& weights, const std::string& at, const DecoderConfig& c, bool bias);
+
+class Decoder : public Model {
+ public:
+  // logits = head(norm(block … block(embed))); families change what they have differently.
+  void forward(Graph& g) const override;
+  const Info& info() const override { return info_; }
+  graph::CachePlan cache_plan() const override { return plan_; }
+
+ protected:
+  struct Names {
+    std::string embedding = "model.embed_tokens";
+    std::string head = "lm_head";
+    bool head_bias = false;
+  };
+
+  // Takes embedding and head; without one of its own, the head is the embedding.
+  Decoder(DecoderConfig c, Weights& weights) : Decoder(std::move(c), weights, Names{}) {}
+  Decoder(DecoderConfig c, Weights& weights, const Names& names);
+
+  virtual Value embed(Graph& g) const { return g.embedding(embedding_); }
+  virtual Value block(Graph& g, Value x, std::size_t layer) const = 0;
+  virtual Value norm(Graph& g, Value x) const = 0;
+  virtual Value head(Graph& g, Value x) const { return g.linear(*head_, x); }
+
+  // Attention by the layer's place in the plan.
+  Value attend(Graph& g, std::size_t layer, Value q, Value k, Value v) const;
+
+  // "model.layers.<i>."
+  static std::string layer_path(std::size_t layer);
+
+  DecoderConfig c_;
+  graph::CachePlan plan_;  // one entry per layer, all of them full; families set windows
+
+ private:
+  Info info_;
+  graph::Weight embedding_;
+  nn::LinearPtr head_;
+};
+
+// The `build` of an Arch.
+template <class Family>
+std::unique_ptr<Model> build(Config& config, Weights& weights) {
+  return std::make_unique<Family>(config, weights);
+}
 
 }  // namespace pome::models

@@ -4,112 +4,56 @@
 // models/llama/modeling_llama.py, and models/mistral for the sliding window.
 #include "models/decoder.h"
 #include "models/registry.h"
-#include "models/weights.h"
-#include "nn/attention.h"
-#include "nn/mlp.h"
 
 namespace pome::models {
 namespace {
 
-using graph::Graph;
-using graph::Value;
-
 struct Layer {
-  formats::Tensor input_norm;
+  Tensor input_norm;
   nn::AttentionProjections attention;
-  formats::Tensor post_attention_norm;
+  Tensor post_attention_norm;
   nn::GatedMlp mlp;
 };
 
-class Llama final : public Model {
+// Mistral's attention slides unless the config says null, as MistralConfig has it.
+int mistral_window(Config& config) {
+  const bool null = config.json().contains("sliding_window") && config.find("sliding_window") == nullptr;
+  return null ? 0 : config.positive("sliding_window", 4096);
+}
+
+class Llama final : public Decoder {
  public:
-  Llama(Config& config, Weights& weights) : c_(read_decoder_config(config)), info_(c_.info("llama")) {
+  Llama(Config& config, Weights& weights) : Decoder(read_decoder_config(config), weights) {
     const bool attention_bias = config.get<bool>("attention_bias", false);
     const bool mlp_bias = config.get<bool>("mlp_bias", false);
-    if (c_.model_type == "mistral") {  // a window unless the config says null, as MistralConfig has it
-      const bool told = config.json().contains("sliding_window");
-      window_ =
-          told && config.find("sliding_window") == nullptr ? 0 : config.positive("sliding_window", 4096);
-    }
-
-    const int width = c_.hidden_size;
-    const int q_width = c_.num_attention_heads * c_.head_dim;
-    const int kv_width = c_.num_key_value_heads * c_.head_dim;
-    embedding_ = weights.weight("model.embed_tokens", c_.vocab_size, width);
-    for (int i = 0; i < c_.num_hidden_layers; ++i) {
-      const std::string at = fmt::format("model.layers.{}.", i);
+    const int window = c_.model_type == "mistral" ? mistral_window(config) : 0;
+    for (graph::CacheLayer& cached : plan_) cached.window = window;
+    for (std::size_t i = 0; i < plan_.size(); ++i) {
+      const std::string at = layer_path(i);
       Layer& layer = layers_.emplace_back();
-      layer.input_norm = weights.take(at + "input_layernorm.weight", {width});
-      layer.attention.q = weights.linear(at + "self_attn.q_proj", q_width, width, attention_bias);
-      layer.attention.k = weights.linear(at + "self_attn.k_proj", kv_width, width, attention_bias);
-      layer.attention.v = weights.linear(at + "self_attn.v_proj", kv_width, width, attention_bias);
-      layer.attention.o = weights.linear(at + "self_attn.o_proj", width, q_width, attention_bias);
-      layer.post_attention_norm = weights.take(at + "post_attention_layernorm.weight", {width});
-      layer.mlp.activation = c_.hidden_act;
-      layer.mlp.gate = weights.linear(at + "mlp.gate_proj", c_.intermediate_size, width, mlp_bias);
-      layer.mlp.up = weights.linear(at + "mlp.up_proj", c_.intermediate_size, width, mlp_bias);
-      layer.mlp.down = weights.linear(at + "mlp.down_proj", width, c_.intermediate_size, mlp_bias);
+      layer.input_norm = weights.take(at + "input_layernorm.weight", {c_.hidden_size});
+      layer.attention =
+          take_attention(weights, at + "self_attn", c_, {.qkv = attention_bias, .o = attention_bias});
+      layer.post_attention_norm = weights.take(at + "post_attention_layernorm.weight", {c_.hidden_size});
+      layer.mlp = take_gated_mlp(weights, at + "mlp", c_, mlp_bias);
     }
-    norm_ = weights.take("model.norm.weight", {width});
-    if (c_.tie_word_embeddings) {
-      head_ = {.name = "model.embed_tokens", .weight = embedding_, .bias = {}, .adapters = {}};
-      weights.drop("lm_head.*");
-    } else {
-      head_ = weights.linear("lm_head", c_.vocab_size, width, false);
-    }
-  }
-
-  void forward(Graph& g) const override {
-    Value x = g.embedding(embedding_);
-    for (int i = 0; i < c_.num_hidden_layers; ++i) {
-      x = block(g, x, i);
-      g.output(fmt::format("layers.{}", i), x);
-    }
-    x = g.rms_norm(g.out_rows(x), norm_, c_.rms_norm_eps);
-    g.output("logits", g.linear(head_, x));
-  }
-
-  const Info& info() const override { return info_; }
-
-  graph::CachePlan cache_plan() const override {
-    return graph::CachePlan(layers_.size(), {c_.num_key_value_heads, c_.head_dim, window_});
-  }
-
-  std::vector<graph::Linear*> linears() override {
-    std::vector<graph::Linear*> all;
-    for (Layer& layer : layers_) {
-      auto& [q, k, v, o] = layer.attention;
-      all.insert(all.end(), {&q, &k, &v, &o, &layer.mlp.gate, &layer.mlp.up, &layer.mlp.down});
-    }
-    if (!c_.tie_word_embeddings) all.push_back(&head_);
-    return all;
+    norm_ = weights.take("model.norm.weight", {c_.hidden_size});
   }
 
  private:
-  Value block(Graph& g, Value x, int index) const {
-    const Layer& layer = layers_[static_cast<std::size_t>(index)];
-    const Value h = g.rms_norm(x, layer.input_norm, c_.rms_norm_eps);
-    const Value q = g.rope(g.linear(layer.attention.q, h), c_.rope);
-    const Value k = g.rope(g.linear(layer.attention.k, h), c_.rope);
-    const Value v = g.linear(layer.attention.v, h);
-    const Value a = g.attention({.layer = index,
-                                 .heads = c_.num_attention_heads,
-                                 .kv_heads = c_.num_key_value_heads,
-                                 .head_dim = c_.head_dim,
-                                 .scale = c_.attention_scale(),
-                                 .window = window_},
-                                q, k, v);
-    x = g.add(x, g.linear(layer.attention.o, a));
-    return g.add(x, nn::gated_mlp(g, layer.mlp, g.rms_norm(x, layer.post_attention_norm, c_.rms_norm_eps)));
+  Value block(Graph& g, Value x, std::size_t i) const override {
+    const Layer& layer = layers_[i];
+    const Value h = g.rms_norm(x, layer.input_norm, c_.norm_eps);
+    const auto [q, k, v] = nn::project_qkv(g, layer.attention, h);
+    const Value a = attend(g, i, g.rope(q, c_.rope), g.rope(k, c_.rope), v);
+    x = g.add(x, g.linear(*layer.attention.o, a));
+    return g.add(x, nn::gated_mlp(g, layer.mlp, g.rms_norm(x, layer.post_attention_norm, c_.norm_eps)));
   }
 
-  DecoderConfig c_;
-  Info info_;
-  int window_ = 0;
-  graph::Weight embedding_;
+  Value norm(Graph& g, Value x) const override { return g.rms_norm(x, norm_, c_.norm_eps); }
+
   std::vector<Layer> layers_;
-  formats::Tensor norm_;
-  graph::Linear head_;
+  Tensor norm_;
 };
 
 constexpr std::string_view model_types[] = {"llama", "mistral"};
@@ -125,9 +69,7 @@ const Arch llama_arch{
     .model_types = model_types,
     .summary = "Llama 1 to 3.x, Mistral 7B, TinyLlama, CodeLlama, SmolLM2",
     .renames = renames,
-    .build = [](Config& config, Weights& weights) -> std::unique_ptr<Model> {
-      return std::make_unique<Llama>(config, weights);
-    },
+    .build = build<Llama>,
 };
 
 }  // namespace pome::models

@@ -70,10 +70,11 @@ std::shared_ptr<LoadedModel> load_model(const fs::path& folder) {
   loaded->tensors = std::move(files.tensors);
   const formats::TensorTable renamed =
       formats::apply_renames(loaded->tensors, loaded->arch->renames, loaded->unused_tensors);
-  Weights weights(renamed, std::move(quantization));
+  Weights weights(renamed, std::move(quantization), loaded->arch->name);
   loaded->model = loaded->arch->build(config, weights);
   config.finish();
-  weights.finish(loaded->arch->name);
+  weights.finish();
+  loaded->linears = weights.linears();
   loaded->unused_tensors.insert(loaded->unused_tensors.end(), weights.dropped().begin(),
                                 weights.dropped().end());
   return loaded;

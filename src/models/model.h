@@ -46,9 +46,6 @@ class Model {
 
   virtual const Info& info() const = 0;
   virtual graph::CachePlan cache_plan() const = 0;
-
-  // Every linear by module path, for adapters and for inspection.
-  virtual std::vector<graph::Linear*> linears() = 0;
 };
 
 struct Arch {
@@ -68,7 +65,8 @@ struct LoadedModel {
   Json config;
   std::unique_ptr<Model> model;
   const Arch* arch = nullptr;
-  formats::TensorTable tensors;             // as they lie in the files
+  std::vector<std::shared_ptr<graph::Linear>> linears;  // the model's, by module path; adapters change them
+  formats::TensorTable tensors;                         // as they lie in the files
   std::vector<std::string> unused_tensors;  // in the files, known to be of no use (inv_freq buffers, …)
   std::string fingerprint;  // changes when config or weights change: cheap (sizes, mtimes, headers)
 };

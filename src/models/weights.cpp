@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "formats/rename.h"
+#include "nn/dense.h"
 
 namespace pome::models {
 
@@ -24,6 +25,12 @@ formats::Tensor Weights::take(const std::string& name, const std::vector<std::in
   return tensor;
 }
 
+formats::Tensor Weights::take_plus_one(const std::string& name, const std::vector<std::int64_t>& shape) {
+  std::vector<float> values = nn::to_floats(take(name, shape));
+  for (float& v : values) v += 1;
+  return nn::float_tensor(use(name), shape, values);
+}
+
 graph::Weight Weights::weight(const std::string& module, std::int64_t out, std::int64_t in) {
   const formats::Tensor& weight = use(module + ".weight");
   const auto beside = [&](const char* part) -> const formats::Tensor* {
@@ -35,12 +42,12 @@ graph::Weight Weights::weight(const std::string& module, std::int64_t out, std::
   return nn::make_weight(module, out, in, weight, scales, biases, quantization_);
 }
 
-graph::Linear Weights::linear(const std::string& module, std::int64_t out, std::int64_t in, bool bias) {
-  graph::Linear linear;
-  linear.name = module;
-  linear.weight = weight(module, out, in);
-  if (bias) linear.bias = take(module + ".bias", {out});
-  return linear;
+nn::LinearPtr Weights::linear(const std::string& module, std::int64_t out, std::int64_t in, bool bias) {
+  auto linear = std::make_shared<graph::Linear>();
+  linear->name = module;
+  linear->weight = weight(module, out, in);
+  if (bias) linear->bias = take(module + ".bias", {out});
+  return linears_.emplace_back(std::move(linear));
 }
 
 void Weights::drop(std::string_view pattern) {
@@ -51,7 +58,7 @@ void Weights::drop(std::string_view pattern) {
   }
 }
 
-void Weights::finish(std::string_view family) const {
+void Weights::finish() const {
   std::size_t left = 0;
   const formats::Tensor* first = nullptr;
   for (const formats::Tensor& tensor : tensors_) {
@@ -62,7 +69,7 @@ void Weights::finish(std::string_view family) const {
   if (first == nullptr) return;
   throw error(ErrorKind::unsupported,
               "{}: tensor \"{}\" {} has no place in a {} of this config{}; nothing was loaded", first->file,
-              first->name, first->shape_text(), family,
+              first->name, first->shape_text(), family_,
               left == 1 ? std::string() : fmt::format(", nor have {} others", left - 1))
       .with_hint("config.json may belong to another model: pome show MODEL");
 }

@@ -17,37 +17,47 @@ namespace pome::models {
 class Weights {
  public:
   // `tensors` must outlive the object.
-  Weights(const formats::TensorTable& tensors, nn::QuantizationConfig quantization)
-      : tensors_(tensors), quantization_(std::move(quantization)) {}
+  // `family` is the one that is built.
+  Weights(const formats::TensorTable& tensors, nn::QuantizationConfig quantization, std::string_view family)
+      : tensors_(tensors), quantization_(std::move(quantization)), family_(family) {}
 
+  const std::string& family() const { return family_; }
   bool contains(std::string_view name) const { return tensors_.contains(name); }
 
   // A tensor of floating-point elements and this shape.
   formats::Tensor take(const std::string& name, const std::vector<std::int64_t>& shape);
 
+  // The same plus one, as Gemma's norms want it: owned, float32.
+  formats::Tensor take_plus_one(const std::string& name, const std::vector<std::int64_t>& shape);
+
   // <module>.weight [out, in], with <module>.scales and .biases where it is quantized.
   graph::Weight weight(const std::string& module, std::int64_t out, std::int64_t in);
 
   // The same, with <module>.bias [out] where the family has one.
-  graph::Linear linear(const std::string& module, std::int64_t out, std::int64_t in, bool bias);
+  nn::LinearPtr linear(const std::string& module, std::int64_t out, std::int64_t in, bool bias);
 
   // Sets aside what is in files but of no use: names that match `pattern`, in which one '*' stands for
   // anything.
   void drop(std::string_view pattern);
 
   // Refuses tensors that were neither taken nor dropped: Error(unsupported), because the model they belong
-  // to is another one. `family` names the one that was built.
-  void finish(std::string_view family) const;
+  // to is another one.
+  void finish() const;
 
   const std::vector<std::string>& dropped() const { return dropped_; }
+
+  // What linear() handed out.
+  const std::vector<std::shared_ptr<graph::Linear>>& linears() const { return linears_; }
 
  private:
   const formats::Tensor& use(const std::string& name);
 
   const formats::TensorTable& tensors_;
   nn::QuantizationConfig quantization_;
+  std::string family_;
   std::set<std::string, std::less<>> taken_;
   std::vector<std::string> dropped_;
+  std::vector<std::shared_ptr<graph::Linear>> linears_;
 };
 
 }  // namespace pome::models

@@ -1,16 +1,27 @@
 // Self-attention's projections.
 #pragma once
 
-#include "graph/graph.h"
-#include "graph/weight.h"
+#include "nn/linear.h"
 
 namespace pome::nn {
 
+// Either q, k and v or all three as one.
 struct AttentionProjections {
-  graph::Linear q;  // [D → H·C]
-  graph::Linear k;  // [D → K·C]
-  graph::Linear v;  // [D → K·C]
-  graph::Linear o;  // [H·C → D]
+  LinearPtr q;       // [D → H·C]
+  LinearPtr k;       // [D → K·C]
+  LinearPtr v;       // [D → K·C]
+  LinearPtr qkv;     // [D → H·C + K·C + K·C]
+  LinearPtr o;       // [H·C → D]
+  int q_width = 0;   // H·C
+  int kv_width = 0;  // K·C
 };
+
+struct Qkv {
+  graph::Value q;
+  graph::Value k;
+  graph::Value v;
+};
+
+Qkv project_qkv(graph::Graph& g, const AttentionProjections& attention, graph::Value x);
 
 }  // namespace pome::nn

@@ -24,6 +24,20 @@ std::vector<float> to_floats(const formats::Tensor& tensor) {
   return values;
 }
 
+formats::Tensor float_tensor(const formats::Tensor& like, std::vector<std::int64_t> shape,
+                             std::vector<float> values) {
+  auto owned = std::make_shared<std::vector<float>>(std::move(values));
+  formats::Tensor tensor;
+  tensor.name = like.name;
+  tensor.file = like.file;
+  tensor.dtype = Dtype::f32;
+  tensor.shape = std::move(shape);
+  tensor.size_bytes = owned->size() * sizeof(float);
+  tensor.data = reinterpret_cast<const std::byte*>(owned->data());
+  tensor.owner = std::move(owned);
+  return tensor;
+}
+
 void decode_row(const graph::Weight& weight, std::int64_t row, std::span<float> values) {
   if (!weight.quantization) {
     const std::vector<float> floats = to_floats(weight.weight.slice_rows(row, 1));

@@ -2,13 +2,18 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "base/json.h"
+#include "graph/graph.h"
 #include "graph/weight.h"
 
 namespace pome::nn {
+
+// A layer's view of a linear: models keep them, adapters reach them by name (models/model.h).
+using LinearPtr = std::shared_ptr<const graph::Linear>;
 
 // The member `quantization` (or its copy `quantization_config`) of an MLX config: settings for all modules,
 // and by module path others, or none at all.

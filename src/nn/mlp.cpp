@@ -7,8 +7,21 @@ using graph::Graph;
 using graph::Value;
 
 Value gated_mlp(Graph& g, const GatedMlp& mlp, Value x) {
-  const Value gate = g.activate(mlp.activation, g.linear(mlp.gate, x));
-  return g.linear(mlp.down, g.multiply(gate, g.linear(mlp.up, x)));
+  Value gate, up;
+  if (mlp.gate_up) {
+    const Value both = g.linear(*mlp.gate_up, x);
+    const int half = g.width(both) / 2;
+    gate = g.columns(both, 0, half);
+    up = g.columns(both, half, half);
+  } else {
+    gate = g.linear(*mlp.gate, x);
+    up = g.linear(*mlp.up, x);
+  }
+  return g.linear(*mlp.down, g.multiply(g.activate(mlp.activation, gate), up));
+}
+
+Value plain_mlp(Graph& g, const PlainMlp& mlp, Value x) {
+  return g.linear(*mlp.down, g.activate(mlp.activation, g.linear(*mlp.up, x)));
 }
 
 std::optional<Activation> activation_from_name(std::string_view name) {

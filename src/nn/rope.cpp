@@ -40,10 +40,8 @@ void parse_scaling(const Json& scaling, const std::string& where, RopeSettings& 
   settings.low_freq_factor = json_value(scaling, "low_freq_factor", settings.low_freq_factor);
   settings.high_freq_factor = json_value(scaling, "high_freq_factor", settings.high_freq_factor);
   settings.original_max_position_embeddings = json_value(scaling, "original_max_position_embeddings", 0);
-  if (json_value(scaling, "partial_rotary_factor", 1.0) != 1.0) {
-    fail(ErrorKind::unsupported, "{}.partial_rotary_factor is {}, only whole heads are rotated here", where,
-         scaling["partial_rotary_factor"].dump());
-  }
+  settings.partial_rotary_factor =
+      json_value(scaling, "partial_rotary_factor", settings.partial_rotary_factor);
   const bool scaled = settings.type != "default";
   if (scaled && !(settings.factor > 0 && std::isfinite(settings.factor))) {
     fail(ErrorKind::corrupt, "{}.factor is {}, expected more than 0", where, settings.factor);
@@ -83,19 +81,37 @@ float stretched(float inv_freq, const RopeSettings& settings) {
 
 }  // namespace
 
-RopeSettings parse_rope(const Json& config, double default_theta, std::string_view subject) {
-  RopeSettings settings;
-  settings.theta = json_value(config, "rope_theta", default_theta);
+RopeSettings parse_rope(const Json& config, const RopeSettings& defaults, std::string_view subject,
+                        std::string_view layer_type) {
+  RopeSettings settings = defaults;
+  settings.theta = json_value(config, "rope_theta", settings.theta);
+  settings.partial_rotary_factor =
+      json_value(config, "partial_rotary_factor", settings.partial_rotary_factor);
   for (const char* key : {"rope_parameters", "rope_scaling"}) {
     const auto member = config.find(key);
     if (member == config.end() || member->is_null()) continue;
-    parse_scaling(*member, fmt::format("{}: {}", subject, key), settings);
+    const std::string where = fmt::format("{}: {}", subject, key);
+    const auto nested = member->is_object() ? member->find(layer_type) : member->end();
+    if (!layer_type.empty() && nested != member->end()) {
+      parse_scaling(*nested, fmt::format("{}.{}", where, layer_type), settings);
+    } else {
+      parse_scaling(*member, where, settings);
+    }
     break;
   }
   if (!(settings.theta > 0) || !std::isfinite(settings.theta)) {
     fail(ErrorKind::corrupt, "{}: rope_theta is {}, expected more than 0", subject, settings.theta);
   }
+  if (!(settings.partial_rotary_factor > 0) || settings.partial_rotary_factor > 1) {
+    fail(ErrorKind::corrupt, "{}: partial_rotary_factor is {}, expected a part of 1", subject,
+         settings.partial_rotary_factor);
+  }
   return settings;
+}
+
+bool has_ropes_by_layer_type(const Json& config) {
+  const auto member = config.find("rope_parameters");
+  return member != config.end() && member->is_object() && member->contains("full_attention");
 }
 
 graph::Rope make_rope(const RopeSettings& settings, int head_dim, int dims, int max_position_embeddings) {

@@ -10,7 +10,7 @@
 namespace pome::nn {
 namespace {
 
-RopeSettings parse(const char* text) { return parse_rope(parse_json(text, "test"), 10000, "config.json"); }
+RopeSettings parse(const char* text) { return parse_rope(parse_json(text, "test"), {}, "config.json"); }
 
 std::string refusal(const char* text, ErrorKind kind) {
   try {
@@ -36,6 +36,21 @@ TEST(Rope, BothFormsSayTheSame) {
   EXPECT_EQ(parse(R"({"rope_scaling": {"type": "su", "rope_type": "linear", "factor": 2}})").type, "linear");
   EXPECT_EQ(parse(R"({"rope_scaling": null})").type, "default");
   EXPECT_EQ(parse("{}").theta, 10000);
+}
+
+TEST(Rope, SettingsMayBePartialAndNestedByLayerType) {
+  EXPECT_EQ(parse(R"({"partial_rotary_factor": 0.5})").partial_rotary_factor, 0.5);
+  EXPECT_EQ(parse(R"({"rope_parameters": {"partial_rotary_factor": 0.25}})").partial_rotary_factor, 0.25);
+  const Json nested = parse_json(R"({"rope_parameters": {
+    "full_attention": {"rope_type": "linear", "factor": 8, "rope_theta": 1e6},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}})",
+                                 "test");
+  EXPECT_TRUE(has_ropes_by_layer_type(nested));
+  EXPECT_FALSE(has_ropes_by_layer_type(parse_json(R"({"rope_parameters": {"factor": 8}})", "test")));
+  EXPECT_EQ(parse_rope(nested, {}, "config.json", "full_attention").theta, 1e6);
+  EXPECT_EQ(parse_rope(nested, {}, "config.json", "full_attention").type, "linear");
+  EXPECT_EQ(parse_rope(nested, {}, "config.json", "sliding_attention").theta, 1e4);
+  EXPECT_THROW(parse_rope(nested, {}, "config.json"), Error) << "a family that has one rope";
 }
 
 TEST(Rope, FrequenciesOfEveryType) {
@@ -74,8 +89,9 @@ TEST(Rope, WhatIsNotImplementedIsRefusedByName) {
       R"({"rope_parameters": {"rope_type": "linear", "factor": 2, "mscale": 0.7}})", ErrorKind::unsupported);
   EXPECT_NE(key.find("rope_parameters.mscale is 0.7"), std::string::npos) << key;
   refusal(R"({"rope_scaling": {"type": "yarn", "factor": 2}})", ErrorKind::unsupported);
-  refusal(R"({"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}})",
-          ErrorKind::unsupported);
+  refusal(R"({"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 1.5}})",
+          ErrorKind::corrupt);
+  refusal(R"({"partial_rotary_factor": 0})", ErrorKind::corrupt);
   refusal(R"({"rope_scaling": {"type": "linear", "factor": 0}})", ErrorKind::corrupt);
   refusal(R"({"rope_scaling": {"rope_type": "llama3", "factor": 8}})", ErrorKind::corrupt);
   refusal(R"({"rope_scaling": 3})", ErrorKind::corrupt);

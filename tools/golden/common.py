@@ -15,6 +15,7 @@ Random numbers depend on names alone, so a rerun on the same machine writes the 
 import json
 import shutil
 import sys
+import tempfile
 import zlib
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -31,7 +32,7 @@ from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 ROOT = Path(__file__).resolve().parents[2] / "tests" / "golden"
 REFERENCE = f"transformers {version('transformers')}, torch {version('torch').split('+')[0]}, float32, eager"
 LENGTH, CONTINUATION = 40, 16
-WRONG_EPSILON = {"rms_norm_eps": 1e-6}
+EPSILONS = ["rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_epsilon", "norm_eps", "layernorm_epsilon"]
 
 torch.set_num_threads(1)
 mx.set_default_device(mx.cpu)
@@ -59,6 +60,9 @@ class Case:
     weights: str | None = None  # name whose random numbers to share
     extra: object = None  # config -> further tensors that a published file would carry
     shards: int = 1
+    # How files name and cut the tensors. None: as the reference's parameters are; "hub": as transformers saves
+    # them; "mlx": as mlx-lm does after its `sanitize`; or a function from the hub's tensors to the file's.
+    layout: object = None
     length_matters: bool = False  # whether rope depends on the length, so that cached keys are of another one
     adapters: dict = field(default_factory=dict)
 
@@ -70,12 +74,15 @@ def random_for(*names):
     return np.random.default_rng([zlib.crc32(n.encode()) for n in names])
 
 
-def random_tensor(name, shape, seed):
+def random_tensor(name, shape, seed, draw=None):
     """Norms and biases far from 1 and 0, embeddings so small that epsilon counts, attention far from flat."""
     rng = random_for(seed, name)
-    if name.endswith("norm.weight"):
+    own = draw(name, shape, rng) if draw else None
+    if own is not None:
+        return own.astype(np.float32)
+    if name.endswith("norm.weight") or (len(shape) == 1 and "norm" in name and name.endswith("weight")):
         return rng.uniform(0.4, 1.8, shape).astype(np.float32)
-    if name.endswith(".bias"):
+    if name.endswith("bias"):
         return rng.normal(0, 0.3, shape).astype(np.float32)
     if "embed_tokens" in name:
         return rng.normal(0, 0.3, shape).astype(np.float32)
@@ -83,41 +90,113 @@ def random_tensor(name, shape, seed):
     return rng.normal(0, gain / shape[-1] ** 0.5, shape).astype(np.float32)
 
 
+def inner(config):
+    """What describes the text model: a wrapped one's lies in text_config."""
+    return config.get("text_config", config)
+
+
 def hf_model(config):
-    model_type = config["model_type"]
-    kept = {k: v for k, v in config.items() if not k.startswith("quantization") and k != "model_type"}
-    hf_config = CONFIG_MAPPING[model_type].from_dict(kept)
+    """The reference of the text model, whatever wraps it."""
+    config = {k: v for k, v in inner(config).items() if not k.startswith("quantization")}
+    hf_config = CONFIG_MAPPING[config.pop("model_type")].from_dict(config)
     return AutoModelForCausalLM.from_config(hf_config, attn_implementation="eager", dtype=torch.float32).eval()
 
 
+def parameters_of(model):
+    return {n: p for n, p in model.named_parameters()}
+
+
+def layers_of(model):
+    """The module list of blocks, wherever the family keeps it."""
+    return next(m for n, m in model.named_modules() if n.endswith(".layers") and isinstance(m, torch.nn.ModuleList))
+
+
 def packed(tensors, case):
-    """MLX's affine layout: every 2-D weight that the config does not exclude gains .scales and .biases."""
+    """MLX's affine layout: every matrix that the config does not exclude gains .scales and .biases."""
     out = {}
     for name, value in tensors.items():
         array = mx.array(value).astype(getattr(mx, case.dtype))
         module = name.removesuffix(".weight")
-        how = case.quantize.get(module, case.quantize) if value.ndim == 2 else False
-        if not how or module in case.untouched:
+        how = settings_of(case, module, value)
+        if not how:
             out[name] = array
             continue
         codes, scales, biases = mx.quantize(array, group_size=how["group_size"], bits=how["bits"])
-        out |= {name: codes, f"{module}.scales": scales, f"{module}.biases": biases}
+        out |= {f"{module}.weight": codes, f"{module}.scales": scales, f"{module}.biases": biases}
     return out
 
 
-def write_model(folder, case, seed):
-    shapes = {n: tuple(p.shape) for n, p in hf_model(case.config).named_parameters()}
-    tensors = {n: random_tensor(n, s, seed) for n, s in shapes.items()}
+def settings_of(case, module, value):
+    """How a module is quantized, False where it is not: matrices, stacked ones too, but no convolutions."""
+    matrix = value.ndim == 2 or (value.ndim == 3 and "conv" not in module)
+    how = case.quantize.get(module, case.quantize) if matrix else False
+    return how if how and module not in case.untouched and value.shape[-1] % how["group_size"] == 0 else False
+
+
+def laid_out(case, model, tensors):
+    """The tensors of the reference's parameters as the case's files have them."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.load_state_dict(tensors, strict=False)
+        model.save_pretrained(folder)
+        hub = load_file(Path(folder) / "model.safetensors")
+    if callable(case.layout):
+        return case.layout(hub)
+    if case.layout == "hub":
+        return hub
+    model_class, args_class = mlx_lm.utils._get_classes(inner(case.config))
+    mlx_model = model_class(args_class.from_dict(inner(case.config)))
+    arrays = {n: mx.array(t.numpy()) for n, t in hub.items()}
+    sanitized = mlx_model.sanitize(arrays) if hasattr(mlx_model, "sanitize") else arrays
+    return {n: torch.from_numpy(np.array(a)) for n, a in sanitized.items()}
+
+
+def quantized_and_back(case, tensors):
+    """Every row of a matrix as its codes say it: what the reference computes with."""
+
+    def rounded(name, value):
+        how = settings_of(case, name.removesuffix(".weight"), value)
+        if not how:
+            return value
+        array = mx.array(value.numpy()).astype(getattr(mx, case.dtype))
+        parts = mx.quantize(array, group_size=how["group_size"], bits=how["bits"])
+        codes, scales, biases = (p if i == 0 else p.astype(mx.float32) for i, p in enumerate(parts))
+        decoded = mx.dequantize(codes, scales, biases, group_size=how["group_size"], bits=how["bits"])
+        return torch.from_numpy(np.array(decoded))
+
+    return {n: rounded(n, t) for n, t in tensors.items()}
+
+
+def write_model(folder, case, seed, draw):
+    """Writes config and weights; returns what the reference's parameters are by that."""
+    model = hf_model(case.config)
+    shapes = {n: tuple(p.shape) for n, p in parameters_of(model).items()}
+    dtype = getattr(torch, case.dtype)
+    tensors = {n: torch.from_numpy(random_tensor(n, s, seed, draw)).to(dtype) for n, s in shapes.items()}
+    reference = {n: t.float() for n, t in tensors.items()}
+    if case.layout:
+        tensors = {n: t.to(dtype) for n, t in laid_out(case, model, reference).items()}
     config = dict(case.config)
     if case.quantize:
         config |= {"quantization": case.quantize, "quantization_config": case.quantize}
-        mx.save_safetensors(str(folder / "model.safetensors"), packed(tensors, case), {"format": "mlx"})
+        files = packed({n: t.float().numpy() for n, t in tensors.items()}, case)
+        mx.save_safetensors(str(folder / "model.safetensors"), files, {"format": "mlx"})
+        reference = quantized_and_back(case, reference)
     else:
-        tensors = {n: torch.from_numpy(t).to(getattr(torch, case.dtype)) for n, t in tensors.items()}
         if case.extra:
             tensors |= case.extra(case.config)
-        write_shards(folder, tensors, case.shards)
+        write_shards(folder, {n: t.contiguous() for n, t in tensors.items()}, case.shards)
     write_json(folder / "config.json", config)
+    if case.layout:
+        check_layout(folder, case, model, reference)
+        return reference
+    return dense_weights(folder, shapes)
+
+
+def check_layout(folder, case, model, reference):
+    """What the files hold is what the reference computes with, laid out."""
+    for name, value in laid_out(case, model, reference).items():
+        stored = dense_weights(folder, {name: value.shape})[name]
+        assert torch.equal(stored, value), name
 
 
 def write_shards(folder, tensors, shards):
@@ -185,18 +264,18 @@ def write_adapter(folder, adapter, base, seed):
 # ---- the reference, from what lies on disk -------------------------------------------------------------------
 
 
-def unpacked(codes, scales, biases, in_features):
+def unpacked(codes, scales, biases, shape):
     """scale * code + bias in float32. A row is one little-endian stream of codes, cut into uint32."""
-    rows = codes.shape[0]
+    rows = codes.numel() // codes.shape[-1]
     stream = np.unpackbits(codes.view(torch.uint8).numpy().reshape(rows, -1), axis=1, bitorder="little")
-    bits = stream.shape[1] // in_features
-    values = stream.reshape(rows, in_features, bits) @ (1 << np.arange(bits))
-    groups = torch.from_numpy(values).float().reshape(rows, scales.shape[1], -1)
-    return (scales.float()[..., None] * groups + biases.float()[..., None]).reshape(rows, in_features)
+    bits = stream.shape[1] // shape[-1]
+    values = stream.reshape(rows, shape[-1], bits) @ (1 << np.arange(bits))
+    groups = torch.from_numpy(values).float().reshape(*scales.shape, -1)
+    return (scales.float()[..., None] * groups + biases.float()[..., None]).reshape(shape)
 
 
 def dense_weights(folder, shapes):
-    """Every tensor of the folder's files that the model has, as float32."""
+    """Tensors of the folder's files by name and shape, as float32."""
     stored = {}
     for file in sorted(folder.glob("model*.safetensors")):
         stored |= load_file(file)
@@ -205,7 +284,7 @@ def dense_weights(folder, shapes):
         module = name.removesuffix(".weight")
         if f"{module}.scales" in stored:
             scales, biases = stored[f"{module}.scales"], stored[f"{module}.biases"]
-            out[name] = unpacked(stored[name], scales, biases, shape[1])
+            out[name] = unpacked(stored[f"{module}.weight"], scales, biases, shape)
         else:
             out[name] = stored[name].float()
     return out
@@ -230,14 +309,14 @@ def merge_adapter(weights, folder):
             weights[name] *= (tensors[f"{module}.m"] / weights[name].norm(dim=1))[:, None]
 
 
-def load_reference(folder, adapter=None, changes={}):
-    model = hf_model(json.loads((folder / "config.json").read_text()) | changes)
-    weights = dense_weights(folder, {n: p.shape for n, p in model.named_parameters()})
+def load_reference(config, weights, adapter=None, changes={}):
+    model = hf_model(inner(config) | changes)
+    weights = dict(weights)
     if adapter:
         merge_adapter(weights, adapter)
     missing, unexpected = model.load_state_dict(weights, strict=False)
     tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set()
-    assert set(missing) <= tied and not unexpected, (missing, unexpected)
+    assert set(missing) <= tied | {n for n, _ in model.named_buffers()} and not unexpected, (missing, unexpected)
     return model
 
 
@@ -296,7 +375,7 @@ def golden(model, case, seed):
     def keep(_module, _inputs, out):
         layers.append(out[0] if isinstance(out, tuple) else out)
 
-    hooks = [layer.register_forward_hook(keep) for layer in model.model.layers]
+    hooks = [layer.register_forward_hook(keep) for layer in layers_of(model)]
     logits = logits_of(model, tokens)
     for hook in hooks:
         hook.remove()
@@ -337,37 +416,36 @@ def check_mlx_lm(folder, expected, why_not, adapter=None):
 # ---- one family ----------------------------------------------------------------------------------------------
 
 
-def write_golden(folder, case, seed, base=None):
-    """Writes golden.safetensors; `base` is the model's folder where `folder` holds an adapter."""
-    model = load_reference(base or folder, adapter=folder if base else None)
-    expected = golden(model, case, seed)
+def write_golden(folder, case, seed, weights, adapter=None):
+    """Writes golden.safetensors of the model, or of an adapter inside of it."""
+    expected = golden(load_reference(case.config, weights, adapter), case, seed)
     save_file(expected, folder / "golden.safetensors", {"reference": REFERENCE})
     return expected
 
 
-def run_case(family, name, case):
+def run_case(family, name, case, draw):
     seed = f"{family}/{case.weights or name}"
     folder = ROOT / family / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    write_model(folder, case, seed)
-    expected = write_golden(folder, case, seed)
+    weights = write_model(folder, case, seed, draw)
+    expected = write_golden(folder, case, seed, weights)
     seen = []
-    for change in [WRONG_EPSILON, *case.sees]:
-        wrong = logits_of(load_reference(folder, changes=change), expected["tokens"])
+    wrong_epsilon = [{key: 1e-6} for key in EPSILONS if key in inner(case.config)]
+    for change in wrong_epsilon + case.sees:
+        wrong = logits_of(load_reference(case.config, weights, changes=change), expected["tokens"])
         seen.append(distance(wrong, expected["logits"]))
         if seen[-1] < 0.02:
             raise SystemExit(f"{seed}: {change} moves the logits by only {seen[-1]:.0e} of their deviation")
     report(folder, seen, check_mlx_lm(folder, expected, case.mlx_lm))
-    base = dense_weights(folder, {n: p.shape for n, p in hf_model(case.config).named_parameters()})
     for adapter_name, adapter in case.adapters.items():
-        inner = folder / adapter_name
-        inner.mkdir()
-        write_adapter(inner, adapter, base, f"{seed}/{adapter_name}")
-        adapted = write_golden(inner, case, f"{seed}/{adapter_name}", base=folder)
-        plain = logits_of(load_reference(folder), adapted["tokens"])
+        within = folder / adapter_name
+        within.mkdir()
+        write_adapter(within, adapter, weights, f"{seed}/{adapter_name}")
+        adapted = write_golden(within, case, f"{seed}/{adapter_name}", weights, adapter=within)
+        plain = logits_of(load_reference(case.config, weights), adapted["tokens"])
         why_not = "reads its own format only" if adapter.kind == "peft" else None
-        report(inner, [distance(plain, adapted["logits"])], check_mlx_lm(folder, adapted, why_not, inner))
+        report(within, [distance(plain, adapted["logits"])], check_mlx_lm(folder, adapted, why_not, within))
 
 
 def report(folder, seen, mlx_lm_text):
@@ -377,7 +455,7 @@ def report(folder, seen, mlx_lm_text):
     print(f"{name}: {size / 1000:.0f} kB; mistakes show as {mistakes}; {mlx_lm_text}", flush=True)
 
 
-def main(family, cases):
-    """Writes all cases, or those named on the command line."""
+def main(family, cases, draw=None):
+    """Writes all cases, or those named on the command line. draw(name, shape, rng) may choose a tensor's numbers."""
     for name in sys.argv[1:] or cases:
-        run_case(family, name, cases[name])
+        run_case(family, name, cases[name], draw)
