@@ -1,0 +1,7 @@
+#include "kernels/recurrence/lanes_impl.h"
+
+namespace pome::kernels::recurrence::avx2 {
+
+const Functions functions = functions_here;
+
+}  // namespace pome::kernels::recurrence::avx2
