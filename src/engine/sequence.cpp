@@ -32,9 +32,7 @@ TokenBytes token_bytes(const std::shared_ptr<const text::Tokenizer>& tokenizer) 
 // Where the state must be kept while the prompt is computed, because the cache cannot go back there later.
 std::vector<int> find_checkpoints(const Request& request) {
   const graph::CachePlan plan = request.instance->loaded->model->cache_plan();
-  const auto forgets = [&](const graph::CacheLayer& layer) {
-    return graph::visibility(layer, request.cache).window > 0;
-  };
+  const auto forgets = [&](const graph::CacheLayer& layer) { return graph::forgets(layer, request.cache); };
   if (!request.share_prefix || std::none_of(plan.begin(), plan.end(), forgets)) return {};
   const int prompt = static_cast<int>(request.prompt.size());
   std::vector<int> points = request.checkpoints;

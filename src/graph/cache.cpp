@@ -14,6 +14,10 @@ Visibility visibility(const CacheLayer& layer, const CacheOptions& options) {
   return {};
 }
 
+bool forgets(const CacheLayer& layer, const CacheOptions& options) {
+  return layer.is_state() || visibility(layer, options).window > 0;
+}
+
 int kv_group(int head_dim, const CacheOptions& options) {
   for (const int group : {128, 64, 32}) {
     if (group <= options.kv_group_size && head_dim % group == 0) return group;
@@ -32,7 +36,7 @@ void check_cache_options(const CachePlan& plan, const CacheOptions& options) {
     fail(ErrorKind::usage, "kv_bits is {}, expected 4 or 8, or 0 for none", options.kv_bits);
   }
   for (const CacheLayer& layer : plan) {
-    if (kv_group(layer.head_dim, options) == 0) {
+    if (!layer.is_state() && kv_group(layer.head_dim, options) == 0) {
       throw error(ErrorKind::unsupported,
                   "kv_bits {}: heads of {} elements cannot be divided into groups of {} or less",
                   options.kv_bits, layer.head_dim, options.kv_group_size)
@@ -45,6 +49,10 @@ std::size_t cache_bytes(const CachePlan& plan, const CacheOptions& options, std:
                         int element_bytes) {
   std::size_t sum = 0;
   for (const CacheLayer& layer : plan) {
+    if (layer.is_state()) {  // the one that a step reads and the one that it writes
+      sum += 2 * static_cast<std::size_t>(layer.state_size) * sizeof(float);
+      continue;
+    }
     const Visibility visible = visibility(layer, options);
     std::int64_t held = positions;
     if (visible.window > 0) {  // whole blocks, of which one may be half out of sight
@@ -61,6 +69,17 @@ std::size_t cache_bytes(const CachePlan& plan, const CacheOptions& options, std:
     sum += 2 * static_cast<std::size_t>(std::max<std::int64_t>(held, 0)) * heads * head_bytes;
   }
   return sum;
+}
+
+std::string state_name(std::size_t layer) { return fmt::format("layers.{}.state", layer); }
+
+const formats::Tensor& saved_state(const formats::TensorTable& saved, std::size_t layer, std::int64_t size) {
+  const formats::Tensor& tensor = saved.at(state_name(layer));
+  if (tensor.dtype != Dtype::f32 || tensor.shape != std::vector{size}) {
+    fail(ErrorKind::corrupt, "{}: tensor \"{}\" is {} {}, expected F32 [{}]", saved.source(), tensor.name,
+         dtype_name(tensor.dtype), tensor.shape_text(), size);
+  }
+  return tensor;
 }
 
 }  // namespace pome::graph

@@ -10,11 +10,17 @@
 
 namespace pome::graph {
 
-// One layer's need. Sliding layers keep the last `window` positions; full ones (window 0) keep all.
+// One layer's need: keys and values, of which sliding layers keep the last `window` positions and full ones
+// (window 0) all, or a state. A block that has several of these has as many layers in the plan.
 struct CacheLayer {
   int kv_heads = 0;
   int head_dim = 0;
   int window = 0;
+  // > 0: instead of positions so many floats that every row changes, zeros at first (convolutions,
+  // recurrences). What they were is lost, so such a layer resumes only where it stands.
+  std::int64_t state_size = 0;
+
+  bool is_state() const { return state_size > 0; }
 };
 
 using CachePlan = std::vector<CacheLayer>;
@@ -42,6 +48,9 @@ struct Visibility {
 
 Visibility visibility(const CacheLayer& layer, const CacheOptions& options);
 
+// Whether a layer drops what a fork from an earlier position would need.
+bool forgets(const CacheLayer& layer, const CacheOptions& options);
+
 // Throws Error(usage) for options that make no sense, Error(unsupported) where kv_bits do not fit the plan.
 void check_cache_options(const CachePlan& plan, const CacheOptions& options);
 
@@ -56,7 +65,8 @@ std::size_t cache_bytes(const CachePlan& plan, const CacheOptions& options, std:
 // All layers of one sequence. Made by a Runner and used only on the engine's thread.
 //
 // Positions live in blocks that are shared by reference between a cache and its forks: a fork costs no copy
-// of full blocks, and a block that two caches hold is never written.
+// of full blocks, and a block that two caches hold is never written. Nor is a state: each step writes a new
+// one.
 class Cache {
  public:
   virtual ~Cache() = default;
@@ -77,5 +87,9 @@ class Cache {
   // Everything needed to restore(), as named tensors that own their bytes.
   virtual std::vector<formats::Tensor> save() const = 0;
 };
+
+// The state of a layer in what Cache::save() yields, and its name there. Throws Error(corrupt).
+const formats::Tensor& saved_state(const formats::TensorTable& saved, std::size_t layer, std::int64_t size);
+std::string state_name(std::size_t layer);
 
 }  // namespace pome::graph

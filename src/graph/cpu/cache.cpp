@@ -42,6 +42,11 @@ KvBlock::KvBlock(const KvBlock& other)
 
 KvBlock::~KvBlock() { ::operator delete(bytes_, alignment); }
 
+StateBuffer::StateBuffer(std::int64_t size)
+    : data_(static_cast<float*>(::operator new(static_cast<std::size_t>(size) * sizeof(float), alignment))) {}
+
+StateBuffer::~StateBuffer() { ::operator delete(data_, alignment); }
+
 CpuCache::CpuCache(CachePlan plan, CacheOptions options, CacheType type)
     : plan_(std::move(plan)),
       options_(options),
@@ -74,6 +79,10 @@ void CpuCache::prepare(int rows) {
   const auto tail = static_cast<std::size_t>(length_ / cache_block);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     Layer& layer = layers_[i];
+    if (plan_[i].is_state()) {
+      if (!layer.next) layer.next = std::make_shared<StateBuffer>(plan_[i].state_size);
+      continue;
+    }
     // The block that both a cache and its fork end in belongs to neither: the first to write copies it.
     if (length_ % cache_block != 0 && layer.blocks[tail].use_count() > 1) {
       put(layer, tail, std::make_shared<KvBlock>(*layer.blocks[tail]));
@@ -114,9 +123,21 @@ kernels::KeyValues CpuCache::view(int layer) const {
           .position_stride = head_dim};
 }
 
+const float* CpuCache::state(int layer) const {
+  const auto& held = layers_[static_cast<std::size_t>(layer)].state;
+  return held ? held->data() : nullptr;
+}
+
+float* CpuCache::next_state(int layer) const { return layers_[static_cast<std::size_t>(layer)].next->data(); }
+
 void CpuCache::commit(int rows) {
   length_ += rows;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
+    if (plan_[i].is_state()) {
+      std::swap(layers_[i].state, layers_[i].next);
+      if (layers_[i].next.use_count() > 1) layers_[i].next = nullptr;  // a fork's now
+      continue;
+    }
     const Visibility seen = visible(i);
     if (seen.window == 0) continue;
     for (std::size_t b = 0; b < layers_[i].blocks.size(); ++b) {
@@ -149,6 +170,7 @@ int CpuCache::first_held(std::size_t layer) const {
 bool CpuCache::can_resume(int n) const {
   if (n == 0 || n == length_) return true;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
+    if (plan_[i].is_state()) return false;
     const int first = first_held(i);
     // Row n looks back to n - window + 1; the kept first positions are never dropped.
     if (first > 0 && n - visible(i).window + 1 < first) return false;
@@ -169,6 +191,10 @@ std::unique_ptr<Cache> CpuCache::fork(int n) const {
   copy->length_ = n;
   const auto count = static_cast<std::size_t>((n + cache_block - 1) / cache_block);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
+    if (plan_[i].is_state()) {
+      if (n > 0) copy->layers_[i].state = layers_[i].state;
+      continue;
+    }
     for (std::size_t b = 0; b < count; ++b) copy->put(copy->layers_[i], b, layers_[i].blocks[b]);
   }
   return copy;
@@ -182,6 +208,8 @@ std::size_t CpuCache::bytes() const {
   std::size_t sum = 0;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const CacheLayer& shape = plan_[i];
+    const auto state = static_cast<std::size_t>(shape.state_size) * sizeof(float);
+    for (const auto& held : {layers_[i].state, layers_[i].next}) sum += held ? state : 0;
     std::size_t position = static_cast<std::size_t>(shape.head_dim) * element_bytes(type_);
     if (type_ == CacheType::i8) position += sizeof(float);
     position *= 2 * static_cast<std::size_t>(shape.kv_heads);

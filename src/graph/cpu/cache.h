@@ -27,6 +27,20 @@ class KvBlock {
   std::byte* bytes_;
 };
 
+// Floats of a layer's state, aligned to 64 bytes.
+class StateBuffer {
+ public:
+  explicit StateBuffer(std::int64_t size);
+  StateBuffer(const StateBuffer&) = delete;
+  StateBuffer& operator=(const StateBuffer&) = delete;
+  ~StateBuffer();
+
+  float* data() const { return data_; }
+
+ private:
+  float* data_;
+};
+
 // prepare() makes room for a step and commit() makes it real, so that a step that fails leaves nothing
 // behind. A row is rounded when it is stored, before anything reads it.
 class CpuCache final : public Cache {
@@ -56,6 +70,11 @@ class CpuCache final : public Cache {
   // What attention reads; valid until the next prepare(), commit() or discard().
   kernels::KeyValues view(int layer) const;
 
+  // The state of a layer, null before the first row, and where the step prepared for puts the one after it:
+  // all of it, in whatever order.
+  const float* state(int layer) const;
+  float* next_state(int layer) const;
+
   void commit(int rows);
   void discard();
 
@@ -66,6 +85,8 @@ class CpuCache final : public Cache {
     std::vector<const void*> values;
     std::vector<const float*> key_scales;
     std::vector<const float*> value_scales;
+    std::shared_ptr<StateBuffer> state;
+    std::shared_ptr<StateBuffer> next;  // this cache's alone, kept from step to step
   };
 
   Visibility visible(std::size_t layer) const { return visibility(plan_[layer], options_); }

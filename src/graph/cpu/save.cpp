@@ -1,6 +1,7 @@
 // A cache as tensors. `length` int32 [1]; per layer `layers.<i>.blocks` int32 [n], the indices of the full
 // blocks held, and `layers.<i>.keys` and `.values` [K, 64·n + length mod 64, C]: those blocks end to end,
-// then the tail. int8 caches have `.codes` and `.scales` [K, positions] of each instead.
+// then the tail. int8 caches have `.codes` and `.scales` [K, positions] of each instead, and layers with a
+// state `.state` [size] and nothing else.
 #include <algorithm>
 #include <cstring>
 
@@ -94,6 +95,13 @@ std::vector<formats::Tensor> CpuCache::save() const {
   const auto full = static_cast<std::size_t>(length_ / cache_block);
   const int rest = length_ % cache_block;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
+    if (plan_[i].is_state()) {
+      if (!layers_[i].state) continue;
+      std::byte* data = nullptr;
+      saved.push_back(new_tensor(state_name(i), Dtype::f32, {plan_[i].state_size}, &data));
+      std::memcpy(data, layers_[i].state->data(), saved.back().size_bytes);
+      continue;
+    }
     const auto& blocks = layers_[i].blocks;
     std::vector<std::int32_t> held;
     for (std::size_t b = 0; b < full; ++b) {
@@ -129,6 +137,12 @@ std::unique_ptr<CpuCache> CpuCache::restore(CachePlan plan, CacheOptions options
   const int full = length[0] / cache_block;
   const int rest = length[0] % cache_block;
   for (std::size_t i = 0; i < cache->layers_.size() && length[0] > 0; ++i) {
+    if (const std::int64_t size = cache->plan_[i].state_size; size > 0) {
+      const formats::Tensor& tensor = saved_state(saved, i, size);
+      cache->layers_[i].state = std::make_shared<StateBuffer>(size);
+      std::memcpy(cache->layers_[i].state->data(), tensor.data, tensor.size_bytes);
+      continue;
+    }
     const std::vector<std::int32_t> held = read_indices(saved.at(fmt::format("layers.{}.blocks", i)));
     if (!std::is_sorted(held.begin(), held.end(), std::less_equal<>()) ||
         (!held.empty() && (held.front() < 0 || held.back() >= full))) {

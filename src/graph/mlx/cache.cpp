@@ -80,12 +80,27 @@ KvView MlxCache::append(int layer, const mx::array& keys, const mx::array& value
   return view;
 }
 
+mx::array MlxCache::state(int layer) const {
+  const auto index = static_cast<std::size_t>(layer);
+  if (layers_[index].state) return *layers_[index].state;
+  return mx::zeros({static_cast<int>(plan_[index].state_size)});
+}
+
+void MlxCache::replace_state(int layer, const mx::array& next) {
+  pending_.resize(layers_.size());
+  KvLayer changed;
+  // An array of its own, which keeps nothing else alive.
+  changed.state = mx::contiguous(mx::flatten(next));
+  pending_[static_cast<std::size_t>(layer)] = std::move(changed);
+}
+
 void MlxCache::collect(std::vector<mx::array>& arrays) const {
   for (std::size_t i = 0; i < pending_.size(); ++i) {
     if (!pending_[i]) continue;
     for (std::size_t b = layers_[i].blocks.size(); b < pending_[i]->blocks.size(); ++b) {
       arrays.insert(arrays.end(), pending_[i]->blocks[b]->begin(), pending_[i]->blocks[b]->end());
     }
+    if (pending_[i]->state) arrays.push_back(*pending_[i]->state);
     if (pending_[i]->tail) arrays.insert(arrays.end(), pending_[i]->tail->begin(), pending_[i]->tail->end());
   }
 }
@@ -94,6 +109,7 @@ void MlxCache::commit(int rows) {
   length_ += rows;
   for (std::size_t i = 0; i < pending_.size(); ++i) {
     if (pending_[i]) layers_[i] = std::move(*pending_[i]);
+    if (plan_[i].is_state()) continue;
     const Visibility seen = visible(i);
     if (seen.window == 0) continue;
     auto& blocks = layers_[i].blocks;
@@ -116,6 +132,7 @@ int MlxCache::first_held(std::size_t layer) const {
 bool MlxCache::can_resume(int n) const {
   if (n == 0 || n == length_) return true;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
+    if (plan_[i].is_state()) return false;
     const int first = first_held(i);
     // Row n looks back to n - window + 1; the kept first positions are never dropped.
     if (first > 0 && n - visible(i).window + 1 < first) return false;
@@ -141,6 +158,10 @@ std::unique_ptr<Cache> MlxCache::fork(int n) const {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const KvLayer& from = layers_[i];
     KvLayer& to = copy->layers_[i];
+    if (plan_[i].is_state()) {
+      if (n > 0) to.state = from.state;
+      continue;
+    }
     to.blocks.assign(from.blocks.begin(), from.blocks.begin() + static_cast<std::ptrdiff_t>(full));
     if (rest == 0) continue;
     const KvParts& source = full < from.blocks.size() ? *from.blocks[full] : from.tail.value();
@@ -161,6 +182,7 @@ std::size_t MlxCache::bytes() const {
       if (block != nullptr) count(*block);
     }
     if (layer.tail) count(*layer.tail);
+    if (layer.state) sum += layer.state->nbytes();
   }
   return sum;
 }

@@ -19,10 +19,12 @@ struct KvView {
   std::vector<std::int32_t> positions;  // [S], ascending
 };
 
-// One layer: full blocks by index (null once no later row can see them), then the positions after them.
+// One layer: full blocks by index (null once no later row can see them), then the positions after them; or
+// its state, once there is one.
 struct KvLayer {
   std::vector<std::shared_ptr<const KvParts>> blocks;
   std::optional<KvParts> tail;
+  std::optional<mx::array> state;  // float32 [state_size]
 };
 
 // append() prepares a step and commit() makes it real, so that a step that fails leaves nothing behind. Rows
@@ -45,6 +47,10 @@ class MlxCache final : public Cache {
 
   // Lays keys and values [K, rows, C] of the next positions behind what layer `layer` holds.
   KvView append(int layer, const mx::array& keys, const mx::array& values);
+
+  // The state before the step and the one after it, both [state_size].
+  mx::array state(int layer) const;
+  void replace_state(int layer, const mx::array& next);
 
   // The arrays that must be evaluated before commit().
   void collect(std::vector<mx::array>& arrays) const;

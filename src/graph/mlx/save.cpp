@@ -1,6 +1,7 @@
 // A cache as tensors. `length` int32 [1]; per layer `layers.<i>.blocks` int32 [n], the indices of the full
 // blocks held, and its arrays `layers.<i>.keys` (or .codes, .scales, .offsets of them) and `.values` alike:
-// [K, 64·n + length mod 64, C], those blocks end to end, then the tail.
+// [K, 64·n + length mod 64, C], those blocks end to end, then the tail; of layers with a state `.state`
+// [size] and nothing else.
 #include <algorithm>
 #include <cstring>
 
@@ -53,6 +54,14 @@ std::vector<formats::Tensor> MlxCache::save() const {
   return at_seam("cache", [&] {
     std::vector<formats::Tensor> saved{index_tensor("length", {length_})};
     for (std::size_t i = 0; i < layers_.size(); ++i) {
+      if (plan_[i].is_state()) {
+        if (!layers_[i].state) continue;
+        mx::array state = *layers_[i].state;
+        state.eval();
+        saved.push_back(owned_tensor(state_name(i), Dtype::f32, {plan_[i].state_size},
+                                     state.data<std::byte>(), state.nbytes()));
+        continue;
+      }
       std::vector<std::int32_t> held;
       std::vector<const KvParts*> pieces;
       for (std::size_t b = 0; b < layers_[i].blocks.size(); ++b) {
@@ -89,6 +98,12 @@ std::unique_ptr<MlxCache> MlxCache::restore(CachePlan plan, CacheOptions options
   std::vector<mx::array> made;
   for (std::size_t i = 0; i < cache->layers_.size() && length[0] > 0; ++i) {
     KvLayer& layer = cache->layers_[i];
+    if (const std::int64_t size = cache->plan_[i].state_size; size > 0) {
+      std::vector<float> state(static_cast<std::size_t>(size));
+      std::memcpy(state.data(), saved_state(saved, i, size).data, state.size() * sizeof(float));
+      layer.state = mx::array(state.data(), {static_cast<int>(size)});
+      continue;
+    }
     layer.blocks.resize(static_cast<std::size_t>(full));
     const std::vector<std::int32_t> held = read_indices(saved.at(fmt::format("layers.{}.blocks", i)));
     const Visibility seen = cache->visible(i);
