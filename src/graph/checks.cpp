@@ -36,6 +36,25 @@ void check_pair(int rows_a, int width_a, int rows_b, int width_b) {
   }
 }
 
+void check_convolution(const Convolution& spec, int width, const Tensor& weight, const Tensor* bias) {
+  if (spec.kernel < 2 || spec.kernel > 32 || weight.elements() != std::int64_t{width} * spec.kernel ||
+      (bias != nullptr && bias->elements() != width)) {
+    fail(ErrorKind::internal, "convolution of {} taps with weight {} and bias {} does not fit {} columns",
+         spec.kernel, weight.shape_text(), bias == nullptr ? "of no kind" : bias->shape_text(), width);
+  }
+}
+
+void check_recurrence(const Recurrence& spec, const std::array<int, 5>& widths, const Tensor* skip) {
+  const auto& [layer, heads, key_heads, key_dim, value_dim, delta] = spec;
+  const std::array<int, 5> expected{key_heads * key_dim, key_heads * key_dim, heads * value_dim, heads,
+                                    heads};
+  if (heads <= 0 || key_heads <= 0 || key_dim <= 0 || value_dim <= 0 || heads % key_heads != 0 ||
+      widths != expected || (skip != nullptr && skip->elements() != heads)) {
+    fail(ErrorKind::internal, "recurrence of {} heads of {} over {} key heads of {} does not fit columns {}",
+         heads, value_dim, key_heads, key_dim, fmt::join(widths, ", "));
+  }
+}
+
 void check_columns(int width, int begin, int count, int run) {
   const int whole = run == 0 ? width : run;
   if (begin < 0 || count < 0 || run < 0 || begin > whole - count || (whole > 0 && width % whole != 0)) {

@@ -2,6 +2,8 @@
 // families have checked the shapes of their tensors before.
 #pragma once
 
+#include <array>
+
 #include "graph/graph.h"
 
 namespace pome::graph {
@@ -9,6 +11,9 @@ namespace pome::graph {
 void check_norm(const Norm& norm, int width);
 void check_parameter(const Tensor& parameter, int width);
 void check_pair(int rows_a, int width_a, int rows_b, int width_b);
+void check_convolution(const Convolution& spec, int width, const Tensor& weight, const Tensor* bias);
+// widths: of q, k, v, decay and beta.
+void check_recurrence(const Recurrence& spec, const std::array<int, 5>& widths, const Tensor* skip);
 void check_columns(int width, int begin, int count, int run);
 
 }  // namespace pome::graph

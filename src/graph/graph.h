@@ -78,6 +78,29 @@ struct Attention {
   bool causal = true;  // false: a row sees its whole segment (encoders, which have no cache)
 };
 
+// Layers that carry a state; theirs in the CachePlan is {.state_size = state_size(…)}.
+struct Convolution {
+  int layer = 0;   // index into the CachePlan
+  int kernel = 0;  // taps: 2 to 32
+
+  std::int64_t state_size(int channels) const { return std::int64_t{kernel - 1} * channels; }
+};
+
+// Per head a matrix S [value_dim, key_dim], which every row changes and then reads:
+//   plain (Mamba-2):  S ← decay·S + beta·v kᵀ
+//   delta rule:       S ← decay·S + beta·(v - decay·S k) kᵀ
+// → S q + skip·v. Neighbouring heads / key_heads heads share q and k.
+struct Recurrence {
+  int layer = 0;
+  int heads = 0;
+  int key_heads = 0;
+  int key_dim = 0;
+  int value_dim = 0;
+  bool delta = false;
+
+  std::int64_t state_size() const { return std::int64_t{heads} * value_dim * key_dim; }
+};
+
 class Graph {
  public:
   virtual ~Graph() = default;
@@ -108,6 +131,18 @@ class Graph {
 
   // q [T, H·C], k and v [T, K·C] → [T, H·C]. Appends k and v to each segment's cache, then attends over it.
   virtual Value attention(const Attention& spec, Value q, Value k, Value v) = 0;
+
+  // x [T, D] → [T, D]: Σ over the taps of each column's weight times what the segment had there that many
+  // rows ago, the newest last; plus bias. weight: D·kernel elements of any shape.
+  virtual Value convolution(const Convolution& spec, Value x, const Tensor& weight, const Tensor* bias) = 0;
+
+  // q, k [T, key_heads·key_dim], v [T, heads·value_dim], decay and beta [T, heads] → [T, heads·value_dim].
+  // skip [heads]: none where null.
+  virtual Value recurrence(const Recurrence& spec, Value q, Value k, Value v, Value decay, Value beta,
+                           const Tensor* skip) = 0;
+
+  // dt [T, H] → e^(-dt·e^a_log), a_log [H].
+  virtual Value decay(Value dt, const Tensor& a_log) = 0;
 
   // b has the width of a, or one that divides it: each of its elements then meets a run of a's.
   virtual Value add(Value a, Value b) = 0;

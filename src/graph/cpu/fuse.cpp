@@ -32,6 +32,10 @@ kernels::UnaryKind unary(Activation activation) {
   return kernels::UnaryKind::tanh;
 }
 
+bool writes_cache(NodeKind kind) {
+  return kind == NodeKind::attention || kind == NodeKind::convolution || kind == NodeKind::recurrence;
+}
+
 class Fusion {
  public:
   Fusion(const Recording& recording, Arithmetic arithmetic, int threads)
@@ -69,7 +73,7 @@ class Fusion {
     users_.resize(nodes_.size());
     for (const auto& [name, id] : recording_.outputs) live_[static_cast<std::size_t>(id)] = true;
     for (std::size_t i = nodes_.size(); i-- > 0;) {
-      if (nodes_[i].kind == NodeKind::attention) live_[i] = true;  // it writes the cache
+      if (writes_cache(nodes_[i].kind)) live_[i] = true;
       if (!live_[i]) continue;
       for (const std::int32_t input : nodes_[i].inputs) {
         live_[static_cast<std::size_t>(input)] = true;
@@ -123,6 +127,12 @@ class Fusion {
         return emit_linear(id);
       case NodeKind::attention:
         return emit_attention(id);
+      case NodeKind::convolution:
+      case NodeKind::recurrence:
+        return emit_state(id);
+      case NodeKind::decay:
+        op.kind = RowKind::decay;
+        break;
       case NodeKind::columns:
         if (n.run == node(n.inputs[0]).width) {
           view(id) = op.a;
@@ -259,6 +269,20 @@ class Fusion {
     phase.kind = PhaseKind::attention;
     phase.input = view(n.inputs[0]);
     phase.attention = n.attention;
+    phase.out = make(id);
+    program_.phases.push_back(std::move(phase));
+  }
+
+  void emit_state(int id) {
+    const Node& n = node(id);
+    Phase phase;
+    phase.kind = n.kind == NodeKind::convolution ? PhaseKind::convolution : PhaseKind::recurrence;
+    phase.input = view(n.inputs[0]);
+    for (std::size_t i = 1; i < n.inputs.size(); ++i) phase.others.push_back(view(n.inputs[i]));
+    phase.convolution = n.convolution;
+    phase.recurrence = n.recurrence;
+    phase.weight = n.weight;
+    phase.bias = n.bias;
     phase.out = make(id);
     program_.phases.push_back(std::move(phase));
   }

@@ -44,6 +44,7 @@ void plan_arena(Program& program) {
     const Phase& phase = program.phases[i];
     touch(program, phase.input.buffer, at);
     touch(program, phase.out.buffer, at);
+    for (const View& view : phase.others) touch(program, view.buffer, at);
     for (const RowOp& op : phase.ops) {
       for (const View& view : {op.a, op.b, op.out}) touch(program, view.buffer, at);
       if (op.kind == RowKind::quantize) touch(program, quantized_buffer(op.index), at);

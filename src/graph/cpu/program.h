@@ -51,6 +51,7 @@ enum class RowKind : std::uint8_t {
   multiply_parameter,
   scale,
   position_scale,
+  decay,  // out = e^(-a·e^weight)
   clamp,  // from `factor` to `other`
   soft_cap,
   activate,
@@ -102,16 +103,21 @@ struct Chunk {
   int end = 0;
 };
 
-enum class PhaseKind : std::uint8_t { rows, products, attention };
+enum class PhaseKind : std::uint8_t { rows, products, attention, convolution, recurrence };
 
 struct Phase {
   PhaseKind kind = PhaseKind::rows;
   RowSet rows = RowSet::all;
   std::vector<RowOp> ops;
-  View input;  // of products; q of attention
+  View input;                // of products and a convolution; q of attention and a recurrence
+  std::vector<View> others;  // a recurrence's k, v, decay and beta
   std::vector<Product> products;
   std::vector<Chunk> chunks;
   Attention attention;
+  Convolution convolution;
+  Recurrence recurrence;
+  kernels::Parameters weight;  // a recurrence's skip
+  kernels::Parameters bias;
   View out;
 };
 

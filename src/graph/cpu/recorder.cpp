@@ -131,6 +131,50 @@ Value Recorder::attention(const Attention& spec, Value q, Value k, Value v) {
   });
 }
 
+void Recorder::check_state(int layer, std::int64_t size, RowSet rows) const {
+  if (rows == RowSet::out) fail(ErrorKind::internal, "a state after out_rows()");
+  if (layer < 0 || static_cast<std::size_t>(layer) >= plan_.size() ||
+      plan_[static_cast<std::size_t>(layer)].state_size != size) {
+    fail(ErrorKind::internal, "the cache plan of {} layers has no state of {} there", plan_.size(), size);
+  }
+}
+
+Value Recorder::convolution(const Convolution& spec, Value x, const Tensor& weight, const Tensor* bias) {
+  return named(weight.name, [&] {
+    Node node = like(NodeKind::convolution, x);
+    check_convolution(spec, node.width, weight, bias);
+    check_state(spec.layer, spec.state_size(node.width), node.rows);
+    node.convolution = spec;
+    node.weight = parameters(weight);
+    if (bias != nullptr) node.bias = parameters(*bias);
+    return keep(std::move(node));
+  });
+}
+
+Value Recorder::recurrence(const Recurrence& spec, Value q, Value k, Value v, Value decay, Value beta,
+                           const Tensor* skip) {
+  return named("recurrence of layer " + std::to_string(spec.layer), [&] {
+    Node node = like(NodeKind::recurrence, v);
+    check_recurrence(spec, {width(q), width(k), width(v), width(decay), width(beta)}, skip);
+    for (const Value x : {q, k, v, decay, beta}) check_state(spec.layer, spec.state_size(), at(x).rows);
+    node.inputs = {q.id, k.id, v.id, decay.id, beta.id};
+    node.recurrence = spec;
+    if (skip != nullptr) node.weight = parameters(*skip);
+    return keep(std::move(node));
+  });
+}
+
+Value Recorder::decay(Value dt, const Tensor& a_log) {
+  return named(a_log.name, [&] {
+    Node node = like(NodeKind::decay, dt);
+    if (a_log.elements() != node.width) {
+      fail(ErrorKind::internal, "decay {} does not fit {} heads", a_log.shape_text(), node.width);
+    }
+    node.weight = parameters(a_log);
+    return keep(std::move(node));
+  });
+}
+
 Value Recorder::pairwise(NodeKind kind, Value a, Value b) {
   Node node = like(kind, a);
   node.inputs.push_back(b.id);

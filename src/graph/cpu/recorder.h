@@ -13,6 +13,9 @@ enum class NodeKind : std::uint8_t {
   layer_norm,
   rope,
   attention,
+  convolution,
+  recurrence,
+  decay,
   add,
   multiply,
   add_parameter,
@@ -48,6 +51,8 @@ struct Node {
   Xielu xielu;
   PositionScale position_scale;
   Attention attention;
+  Convolution convolution;
+  Recurrence recurrence;
 };
 
 struct Recording {
@@ -73,6 +78,10 @@ class Recorder final : public Graph {
   Value layer_norm(Value x, const Norm& norm) override { return normalized(NodeKind::layer_norm, x, norm); }
   Value rope(Value x, const Rope& rope) override;
   Value attention(const Attention& spec, Value q, Value k, Value v) override;
+  Value convolution(const Convolution& spec, Value x, const Tensor& weight, const Tensor* bias) override;
+  Value recurrence(const Recurrence& spec, Value q, Value k, Value v, Value decay, Value beta,
+                   const Tensor* skip) override;
+  Value decay(Value dt, const Tensor& a_log) override;
   Value add(Value a, Value b) override { return pairwise(NodeKind::add, a, b); }
   Value multiply(Value a, Value b) override { return pairwise(NodeKind::multiply, a, b); }
   Value add(Value x, const Tensor& p) override { return with_parameter(NodeKind::add_parameter, x, p); }
@@ -93,6 +102,7 @@ class Recorder final : public Graph {
 
  private:
   const Node& at(Value x) const;
+  void check_state(int layer, std::int64_t size, RowSet rows) const;
   Node like(NodeKind kind, Value x) const;  // rows and width of x
   Value keep(Node node);
   Value pairwise(NodeKind kind, Value a, Value b);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "graph/cpu/run.h"
+#include "kernels/recurrence/recurrence.h"
 
 namespace pome::graph::cpu {
 namespace {
@@ -109,6 +110,9 @@ void Executor::run_row_op(const RowOp& op, int begin, int end) {
         break;
       case RowKind::position_scale:
         kernels::scale(a, factor_at(op.position_scale, positions_[r]), out, width);
+        break;
+      case RowKind::decay:
+        kernels::decay(a, op.weight, out, width);
         break;
       case RowKind::clamp:
         kernels::clamp(op.factor, op.other, a, out, width);

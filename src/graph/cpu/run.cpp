@@ -41,6 +41,12 @@ void Executor::run(const Program& program, const Step& step, std::span<CpuCache*
       case PhaseKind::attention:
         run_attention(phase);
         break;
+      case PhaseKind::convolution:
+        run_convolution(phase);
+        break;
+      case PhaseKind::recurrence:
+        run_recurrence(phase);
+        break;
     }
   }
 }

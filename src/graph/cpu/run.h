@@ -45,6 +45,8 @@ class Executor {
   void run_products(const Phase& phase);
   void run_chunk(const Phase& phase, const Chunk& chunk);
   void run_attention(const Phase& phase);
+  void run_convolution(const Phase& phase);
+  void run_recurrence(const Phase& phase);
 
   bool find_adapters(const Phase& phase, const Product& product, Adapted& adapted) const;
   void project(const Phase& phase, Adapted& adapted);

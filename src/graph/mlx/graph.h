@@ -33,6 +33,10 @@ class MlxGraph final : public Graph {
   Value layer_norm(Value x, const Norm& norm) override;
   Value rope(Value x, const Rope& rope) override;
   Value attention(const Attention& spec, Value q, Value k, Value v) override;
+  Value convolution(const Convolution& spec, Value x, const Tensor& weight, const Tensor* bias) override;
+  Value recurrence(const Recurrence& spec, Value q, Value k, Value v, Value decay, Value beta,
+                   const Tensor* skip) override;
+  Value decay(Value dt, const Tensor& a_log) override;
   Value add(Value a, Value b) override;
   Value multiply(Value a, Value b) override;
   Value add(Value x, const Tensor& parameter) override;
@@ -58,6 +62,9 @@ class MlxGraph final : public Graph {
   Value pair(Value a, Value b, mx::array (*f)(const mx::array&, const mx::array&, mx::StreamOrDevice));
   mx::array apply(const Weight& weight, const mx::array& x);
   mx::array adapt(const Linear& linear, const mx::array& x, const mx::array& y);
+  void check_all_rows(Value x) const;
+  mx::array state_of(const Segment& segment, int layer, mx::Shape shape) const;
+  static void replace_state(const Segment& segment, int layer, const mx::array& next);
   mx::array attend(const Attention& spec, const Segment& segment, const mx::array& q, const mx::array& k,
                    const mx::array& v);
   const std::pair<mx::array, mx::array>& rope_tables(const Rope& rope);
