@@ -1,44 +1,25 @@
 #include "store/paths.h"
 
 #include <dlfcn.h>
-#include <pwd.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <string>
+
+#include "base/environment.h"
+#include "hub/options.h"
 
 namespace pome::store {
 namespace {
 
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
-fs::path home() {
-  if (const std::string home = variable("HOME"); !home.empty()) return home;
-  const passwd* user = ::getpwuid(::getuid());
-  return user != nullptr && user->pw_dir != nullptr ? user->pw_dir : "/";
-}
-
-fs::path expand(const std::string& path) {
-  if (path == "~") return home();
-  return path.starts_with("~/") ? home() / path.substr(2) : fs::path(path);
-}
-
 fs::path xdg(const char* name, const char* below_home) {
-  const fs::path value = variable(name);
-  return value.is_absolute() ? value : home() / below_home;
+  const fs::path value = environment_variable(name);
+  return value.is_absolute() ? value : home_folder() / below_home;
 }
 
 fs::path find_hf_cache() {
   for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}) {
-    if (const std::string value = variable(name); !value.empty()) return expand(value);
+    if (const std::string value = environment_variable(name); !value.empty()) return expand_home(value);
   }
-  if (const std::string value = variable("HF_HOME"); !value.empty()) return expand(value) / "hub";
-  // Unlike XDG itself, huggingface_hub takes a relative value as well.
-  const std::string cache = variable("XDG_CACHE_HOME");
-  return (cache.empty() ? home() / ".cache" : expand(cache)) / "huggingface" / "hub";
+  return hub::hf_home() / "hub";
 }
 
 // The file this code was loaded from: the program, or the shared library inside another one.
@@ -54,7 +35,7 @@ fs::path own_file() {
 }
 
 fs::path find_demo() {
-  if (const std::string value = variable("POME_DEMO"); !value.empty()) return expand(value);
+  if (const std::string value = environment_variable("POME_DEMO"); !value.empty()) return expand_home(value);
   // Installed: PREFIX/bin/pome or PREFIX/lib[/triplet]/libpome.so and PREFIX/share/pome/demo. In place:
   // SOURCE/build/<preset>/bin/pome and SOURCE/assets/demo.
   fs::path first;

@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <functional>
 
+#include "base/environment.h"
 #include "base/error.h"
 #include "base/system_error.h"
 #include "hub/names.h"
@@ -17,15 +17,6 @@ namespace {
 
 constexpr std::string_view marker_name = ".huggingface-shared-blobs";
 constexpr std::string_view marker_text = "1\n";
-
-bool is_set(const char* variable) {
-  const char* value = std::getenv(variable);
-  if (value == nullptr) return false;
-  std::string text(value);
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'a' && c <= 'z' ? c - 32 : c; });
-  return text == "1" || text == "ON" || text == "YES" || text == "TRUE";
-}
 
 std::optional<struct stat> own_stat(const fs::path& path) {
   struct stat info{};
@@ -121,7 +112,7 @@ void link_to(const CachedRepo& repo, std::string_view etag, const fs::path& cont
 }  // namespace
 
 bool shared_blobs_enabled() {
-  return !is_set("HF_HUB_DISABLE_SHARED_BLOBS") && !is_set("HF_HUB_DISABLE_XET");
+  return !environment_flag("HF_HUB_DISABLE_SHARED_BLOBS") && !environment_flag("HF_HUB_DISABLE_XET");
 }
 
 bool has_shared_blobs(const fs::path& cache) {

@@ -2,26 +2,17 @@
 // writes it since 2026 (format_version 1).
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "hub/answers.h"
 #include "store/hf_cache.h"
 
 namespace pome::store {
 
-struct TreeFile {
-  std::string name;
-  std::uint64_t size_bytes = 0;
-  std::string git_sha1;  // of the file, or of the pointer that git keeps for a large one
-  std::string sha256;    // empty: a small file
-  std::string xet_hash;  // empty: none
-
-  // What the file's blob is called.
-  const std::string& etag() const { return sha256.empty() ? git_sha1 : sha256; }
-};
+using TreeFile = hub::RepoFile;
 
 // Throws Error(corrupt), also for names that leave the repository and digests that are none.
 std::vector<TreeFile> parse_tree(std::string_view json, std::string_view subject);

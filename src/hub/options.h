@@ -1,0 +1,43 @@
+// How the Hub is reached: what huggingface_hub's variables say, and what the command line says over them.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "base/file.h"
+
+namespace pome::hub {
+
+// $HF_HOME, else huggingface below $XDG_CACHE_HOME or ~/.cache: holds the cache and the token.
+fs::path hf_home();
+
+// Why a request is made once more.
+struct Retry {
+  std::string reason;  // "huggingface.co: 503 Service Unavailable"
+  std::chrono::milliseconds wait{};
+  int attempt = 1;  // that failed
+};
+
+struct Options {
+  std::string endpoint = "https://huggingface.co";  // no slash at the end
+  std::string token;                                // sent to the endpoint and nobody else; empty: none
+  bool offline = false;                             // every request is refused
+  std::string ca_file;                              // certificates to trust; empty: the system's
+
+  std::chrono::milliseconds connect_timeout{10'000};
+  std::chrono::milliseconds stall_timeout{20'000};  // without one byte, a connection is given up
+  int tries = 5;                                    // of a request; of a file, without progress in between
+  std::chrono::milliseconds first_wait{500};        // doubled each time
+  std::chrono::milliseconds longest_wait{300'000};  // what a server may ask for; more is an Error
+
+  std::function<bool()> cancelled = [] { return false; };  // asked ten times a second, from any thread
+  std::function<void(const Retry&)> on_retry = [](const Retry&) {};  // from any thread
+
+  // HF_ENDPOINT, tokens (token.h), HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE, HF_HUB_DOWNLOAD_TIMEOUT and
+  // REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE. Proxies are libcurl's: https_proxy, no_proxy, ….
+  // Throws Error(usage) naming the variable.
+  static Options from_environment();
+};
+
+}  // namespace pome::hub
