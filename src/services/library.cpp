@@ -5,11 +5,13 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "store/leases.h"
 
 namespace pome::services {
 
 struct OpenModel::Shared {
-  std::shared_ptr<graph::Backend> backend;  // first: the instance's runner computes with it
+  std::shared_ptr<graph::Backend> backend;    // first: the instance's runner computes with it
+  std::shared_ptr<const store::Lease> lease;  // before what it protects
   std::shared_ptr<engine::Instance> instance;
   std::shared_ptr<const TextModel> text;
   std::uint64_t weight_bytes = 0;
@@ -77,6 +79,7 @@ std::shared_ptr<OpenModel::Shared> Library::Impl::load(const store::Place& place
   }
   auto shared = std::make_shared<OpenModel::Shared>();
   shared->backend = backend;
+  shared->lease = store::Lease::acquire(options.paths, place.name, place.folder);
   shared->instance = std::make_shared<engine::Instance>();
   shared->instance->loaded = models::load_model(place.folder);
   const models::LoadedModel& loaded = *shared->instance->loaded;
