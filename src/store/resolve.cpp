@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/nearest.h"
 #include "hub/names.h"
+#include "store/folders.h"
 #include "store/hf_cache.h"
 
 namespace pome::store {
@@ -239,6 +240,9 @@ Place resolve_name(std::string_view model, const Paths& paths) {
     fail(ErrorKind::unsupported, "{}: a file; a model is a folder with config.json and safetensors files",
          model);
   }
+  if (const auto known = Folders(paths).find(model)) {
+    return open_folder(known->folder, known->name, Place::Kind::folder);
+  }
   if (const auto hub = hub::parse_repo_name(model);
       hub && fs::is_directory(repository_folder(*hub, paths), none)) {
     return open_hub(*hub, paths);
@@ -280,7 +284,7 @@ bool names_a_model(std::string_view word, const Paths& paths) {
                        [](const fs::path& file) { return foreign(file) != nullptr; });
   }
   if (foreign(path) != nullptr && path.has_stem()) return true;
-  return Aliases(paths).find(word).has_value();
+  return Aliases(paths).find(word).has_value() || Folders(paths).find(word).has_value();
 }
 
 std::vector<std::string> local_names(const Paths& paths) {
@@ -288,6 +292,7 @@ std::vector<std::string> local_names(const Paths& paths) {
   std::error_code none;
   if (fs::exists(paths.demo / "config.json", none)) names.emplace_back("demo");
   for (const Alias& alias : Aliases(paths).all()) names.push_back(alias.name);
+  for (const KnownFolder& known : Folders(paths).all()) names.push_back(known.name);
   for (const fs::path& folder : entries(paths.hf_cache)) {
     const auto id = repo_id(folder.filename().string());
     const auto repository = id ? hub::parse_repo_name(*id) : std::nullopt;
@@ -299,6 +304,7 @@ std::vector<std::string> local_names(const Paths& paths) {
     }
   }
   std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
 }
 

@@ -6,6 +6,8 @@ What there is, and how it is used.
   usage: pome VERB [options]
   
   get and keep
+    list        the models that are here
+    import      names for models in folders of your own
     show        architecture, size, memory, files and licence of a model
     alias       short names for models, with their settings
   
