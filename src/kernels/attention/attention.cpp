@@ -29,7 +29,8 @@ constexpr int vectors_floats = largest_queries * vector_stride(256);
 int group_size(const AttentionSpec& spec) { return spec.heads / spec.kv_heads; }
 
 int queries_per_unit(const AttentionSpec& spec) {
-  return std::min(largest_queries, vectors_floats / vector_stride(spec.head_dim));
+  return std::min(largest_queries,
+                  vectors_floats / vector_stride(std::max(spec.head_dim, spec.value_size())));
 }
 
 int units_per_kv_head(const AttentionSpec& spec, const AttentionRows& rows) {
@@ -88,16 +89,16 @@ void begin(const AttentionSpec& spec, const Unit& unit, StateBuffer& buffer) {
         spec.sinks == nullptr ? -std::numeric_limits<float>::infinity() : spec.sinks[unit.head(i, group)];
     buffer.total[i] = spec.sinks == nullptr ? 0.0f : 1.0f;
   }
-  std::fill_n(buffer.values, unit.queries.count * vector_stride(spec.head_dim), 0.0f);
+  std::fill_n(buffer.values, unit.queries.count * vector_stride(spec.value_size()), 0.0f);
 }
 
 void end(const Functions& functions, const AttentionSpec& spec, const AttentionRows& rows, const Unit& unit,
          const StateBuffer& buffer) {
-  const int group = group_size(spec);
+  const int group = group_size(spec), value_dim = spec.value_size();
   for (int i = 0; i < unit.queries.count; ++i) {
     float* out =
-        rows.out + unit.row(i, group) * rows.out_stride + std::int64_t{unit.head(i, group)} * spec.head_dim;
-    functions.finish(buffer.values + i * vector_stride(spec.head_dim), buffer.total[i], spec.head_dim, out);
+        rows.out + unit.row(i, group) * rows.out_stride + std::int64_t{unit.head(i, group)} * value_dim;
+    functions.finish(buffer.values + i * vector_stride(value_dim), buffer.total[i], value_dim, out);
   }
 }
 
@@ -105,7 +106,7 @@ void end(const Functions& functions, const AttentionSpec& spec, const AttentionR
 struct PartialLayout {
   PartialLayout(const AttentionSpec& spec, const AttentionRows& rows)
       : queries(std::min(queries_per_unit(spec), rows.rows * group_size(spec))),
-        floats(std::int64_t{queries} * (vector_stride(spec.head_dim) + 2)) {}
+        floats(std::int64_t{queries} * (vector_stride(spec.value_size()) + 2)) {}
 
   State at(void* scratch, std::int64_t index) const {
     float* base = static_cast<float*>(scratch) + index * floats;
@@ -128,7 +129,7 @@ void attend(const Functions& functions, const AttentionSpec& spec, const KeyValu
   for (int tile = 0; tile < tile_count(rows); ++tile) {
     if (!unit.sees_tile(spec, tile)) continue;
     functions.tile(spec, cache, unit.queries, tile, next.state);
-    functions.merge(sum.state, next.state, unit.queries.count, spec.head_dim);
+    functions.merge(sum.state, next.state, unit.queries.count, spec.value_size());
   }
   end(functions, spec, rows, unit, sum);
 }
@@ -141,9 +142,11 @@ void check(const AttentionSpec& spec) {
          "attention with {} heads over {} kv heads is not possible, heads must be a multiple", spec.heads,
          spec.kv_heads);
   }
-  if (spec.head_dim <= 0 || spec.head_dim > largest_head_dim) {
-    fail(ErrorKind::unsupported, "attention with {} elements per head has no kernel, at most {} do",
-         spec.head_dim, largest_head_dim);
+  for (const int dim : {spec.head_dim, spec.value_size()}) {
+    if (dim <= 0 || dim > largest_head_dim) {
+      fail(ErrorKind::unsupported, "attention with {} elements per head has no kernel, at most {} do", dim,
+           largest_head_dim);
+    }
   }
 }
 
@@ -189,7 +192,8 @@ void attend(ThreadPool& pool, const AttentionSpec& spec, const KeyValues& cache,
     attention::begin(spec, unit, sum);
     for (int tile = 0; tile < tiles; ++tile) {
       if (!unit.sees_tile(spec, tile)) continue;
-      functions.merge(sum.state, layout.at(scratch, index * tiles + tile), unit.queries.count, spec.head_dim);
+      functions.merge(sum.state, layout.at(scratch, index * tiles + tile), unit.queries.count,
+                      spec.value_size());
     }
     attention::end(functions, spec, rows, unit, sum);
   });

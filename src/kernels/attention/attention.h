@@ -8,7 +8,7 @@
 // prompt, on threads, or on the level of instructions. (Where stored values are finite: an infinity or NaN at
 // a position also reaches rows of the same call that do not see it.)
 //
-// Letters: T rows, H heads, K kv heads, C head size.
+// Letters: T rows, H heads, K kv heads, C head size of queries and keys, Cv that of values.
 #pragma once
 
 #include <cstddef>
@@ -22,18 +22,22 @@ class ThreadPool;
 
 namespace pome::kernels {
 
-inline constexpr int largest_head_dim = 512;
+inline constexpr int largest_head_dim = 576;
 
 struct AttentionSpec {
-  int heads = 0;     // H, a multiple of kv_heads
-  int kv_heads = 0;  // K
-  int head_dim = 0;  // C, at most largest_head_dim
+  int heads = 0;      // H, a multiple of kv_heads
+  int kv_heads = 0;   // K
+  int head_dim = 0;   // C, at most largest_head_dim
+  int value_dim = 0;  // Cv, likewise; 0: C
   float scale = 0;
   bool causal = true;            // false: every row sees all positions
   int window = 0;                // > 0: a row sees itself and the window - 1 positions before it …
   int keep = 0;                  // … and the first `keep` of the sequence
+  int chunk = 0;                 // > 0: a row sees its own chunk of so many positions only
   float soft_cap = 0;            // > 0: scores become soft_cap·tanh(score/soft_cap)
   const float* sinks = nullptr;  // [H]: a score that takes its share of the softmax and has no value
+
+  int value_size() const { return value_dim > 0 ? value_dim : head_dim; }
 };
 
 // Throws Error(unsupported) for a head size or grouping that the kernels do not do.
@@ -52,6 +56,8 @@ struct KeyValues {
   int block_positions = 64;  // a multiple of 16
   std::int64_t head_stride = 0;
   std::int64_t position_stride = 0;
+  std::int64_t value_head_stride = 0;  // of values, where theirs differ
+  std::int64_t value_position_stride = 0;
 };
 
 // Writes one head's C floats of one position as a cache stores them: float16 rounded to nearest even and
@@ -60,7 +66,7 @@ struct KeyValues {
 void store_head(CacheType type, const float* x, int head_dim, void* to, float* i8_scale);
 
 // Rows [0, rows) of a sequence, at positions first_position …; `length` positions are cached, these rows'
-// among them. q and out: [rows, H·C], q_stride and out_stride floats from row to row.
+// among them. q: [rows, H·C], out: [rows, H·Cv], q_stride and out_stride floats from row to row.
 struct AttentionRows {
   const float* q = nullptr;
   std::int64_t q_stride = 0;

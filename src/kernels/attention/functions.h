@@ -28,7 +28,7 @@ struct Queries {
 struct State {
   float* largest;  // [count]
   float* total;    // [count]
-  float* values;   // [count, vector_stride(C)]
+  float* values;   // [count, vector_stride(Cv)]
 };
 
 struct Functions {
@@ -36,9 +36,9 @@ struct Functions {
   void (*tile)(const AttentionSpec& spec, const KeyValues& cache, const Queries& queries, int tile,
                const State& state);
   // into = into followed by the next tile.
-  void (*merge)(const State& into, const State& next, int count, int head_dim);
+  void (*merge)(const State& into, const State& next, int count, int value_dim);
   // out[c] = values[c] / total, for one query.
-  void (*finish)(const float* values, float total, int head_dim, float* out);
+  void (*finish)(const float* values, float total, int value_dim, float* out);
   void (*store_head)(CacheType type, const float* x, int head_dim, void* to, float* i8_scale);
 };
 
@@ -61,7 +61,8 @@ struct Visible {
 
 static inline Visible visible_at(const AttentionSpec& spec, int position, int length) {
   const int end = spec.causal && position + 1 < length ? position + 1 : length;
-  const int begin = spec.window > 0 && position - spec.window + 1 > 0 ? position - spec.window + 1 : 0;
+  int begin = spec.window > 0 && position - spec.window + 1 > 0 ? position - spec.window + 1 : 0;
+  if (spec.chunk > 0) begin = position / spec.chunk * spec.chunk;
   return {begin, end, spec.keep < end ? spec.keep : end};
 }
 

@@ -15,22 +15,40 @@ constexpr int largest_rows = 4, largest_vectors = 4;  // 16 of 32 registers accu
 constexpr int largest_rows = 2, largest_vectors = 2;  // 8 of AVX2's 16
 #endif
 
+// The keys of a cache, or its values.
+struct Stored {
+  const void* const* blocks;
+  const float* const* scales;
+  std::int64_t head_stride;
+  std::int64_t position_stride;
+  int dim;
+};
+
+inline Stored keys_of(const KeyValues& cache, const AttentionSpec& spec) {
+  return {cache.keys, cache.key_scales, cache.head_stride, cache.position_stride, spec.head_dim};
+}
+
+inline Stored values_of(const KeyValues& cache, const AttentionSpec& spec) {
+  const bool own = cache.value_position_stride > 0;
+  return {cache.values, cache.value_scales, own ? cache.value_head_stride : cache.head_stride,
+          own ? cache.value_position_stride : cache.position_stride, spec.value_size()};
+}
+
 // Positions first … first + count - 1 (within one block) of a kv head as floats, a vector_stride apart.
-void decode_panel(const KeyValues& cache, const void* const* blocks, const float* const* scales, int head,
-                  int first, int count, int head_dim, float* out) {
+void decode_panel(const KeyValues& cache, const Stored& stored, int head, int first, int count, float* out) {
   const int block = first / cache.block_positions, offset = first % cache.block_positions;
-  const std::int64_t start = head * cache.head_stride + offset * cache.position_stride;
-  for (int p = 0; p < count; ++p, out += vector_stride(head_dim)) {
-    const std::int64_t at = start + p * cache.position_stride;
-    for (int c = 0; c < head_dim; c += lane_count) {
-      const int n = head_dim - c < lane_count ? head_dim - c : lane_count;
+  const std::int64_t start = head * stored.head_stride + offset * stored.position_stride;
+  for (int p = 0; p < count; ++p, out += vector_stride(stored.dim)) {
+    const std::int64_t at = start + p * stored.position_stride;
+    for (int c = 0; c < stored.dim; c += lane_count) {
+      const int n = stored.dim - c < lane_count ? stored.dim - c : lane_count;
       if (cache.type == CacheType::i8) {
-        const float scale = scales[block][std::int64_t{head} * cache.block_positions + offset + p];
-        store_lanes(out + c,
-                    load_i8(static_cast<const std::int8_t*>(blocks[block]) + at + c, n) * splat(scale));
+        const float scale = stored.scales[block][std::int64_t{head} * cache.block_positions + offset + p];
+        store_lanes(out + c, load_i8(static_cast<const std::int8_t*>(stored.blocks[block]) + at + c, n) *
+                                 splat(scale));
       } else {
         const Element type = cache.type == CacheType::f16 ? Element::f16 : Element::f32;
-        store_lanes(out + c, load_lanes(blocks[block], type, at + c, n));
+        store_lanes(out + c, load_lanes(stored.blocks[block], type, at + c, n));
       }
     }
   }
@@ -55,13 +73,15 @@ struct CachedHalves {
 // For few queries decoding first costs more than it saves. Needs whole lanes.
 constexpr int largest_direct = 4;
 
-inline bool reads_directly(const KeyValues& cache, int queries, int head_dim) {
-  return cache.type == CacheType::f16 && queries <= largest_direct && head_dim % lane_count == 0;
+inline bool reads_directly(const KeyValues& cache, int queries, const AttentionSpec& spec) {
+  return cache.type == CacheType::f16 && queries <= largest_direct && spec.head_dim % lane_count == 0 &&
+         spec.value_size() % lane_count == 0;
 }
 
-inline CachedHalves cached_halves(const KeyValues& cache, const void* const* blocks, int head, int first) {
+inline CachedHalves cached_halves(const KeyValues& cache, const Stored& stored, int head, int first) {
   const int block = first / cache.block_positions, offset = first % cache.block_positions;
-  return {blocks[block], head * cache.head_stride + offset * cache.position_stride, cache.position_stride};
+  return {stored.blocks[block], head * stored.head_stride + offset * stored.position_stride,
+          stored.position_stride};
 }
 
 // scores[r, p] = q[r]·keys[p] for Queries queries and `count` positions, as dense's add_panel sums them.
@@ -195,8 +215,9 @@ void tile(const AttentionSpec& spec, const KeyValues& cache, const Queries& quer
           const State& state) {
   alignas(64) float scores[largest_queries * tile_positions];
   alignas(64) float panel[panel_positions * vector_stride(largest_head_dim)];
-  const int stride = vector_stride(spec.head_dim);
-  const bool direct = reads_directly(cache, queries.count, spec.head_dim);
+  const Stored keys = keys_of(cache, spec), values = values_of(cache, spec);
+  const int stride = vector_stride(spec.head_dim), value_stride = vector_stride(values.dim);
+  const bool direct = reads_directly(cache, queries.count, spec);
   const int first = number * tile_positions;
   int last = first;
   Visible visible[largest_queries];
@@ -221,16 +242,16 @@ void tile(const AttentionSpec& spec, const KeyValues& cache, const Queries& quer
     if (!seen(p, p + count)) continue;
     if (direct) {
       score_queries(queries.q, stride, queries.count, spec.head_dim,
-                    cached_halves(cache, cache.keys, queries.kv_head, p), count, scores + (p - first));
+                    cached_halves(cache, keys, queries.kv_head, p), count, scores + (p - first));
       continue;
     }
-    decode_panel(cache, cache.keys, cache.key_scales, queries.kv_head, p, count, spec.head_dim, panel);
+    decode_panel(cache, keys, queries.kv_head, p, count, panel);
     add_panel({panel, stride, count, spec.head_dim}, queries.q, stride, queries.count, scores + (p - first),
               tile_positions);
   }
 
   for (int i = 0; i < queries.count; ++i) {
-    for (int c = 0; c < stride; ++c) state.values[i * stride + c] = 0;
+    for (int c = 0; c < value_stride; ++c) state.values[i * value_stride + c] = 0;
     softmax(scores + i * tile_positions, first, padded, spec, visible[i], state.largest[i], state.total[i]);
     if (state.largest[i] == -__builtin_inff()) {
       for (int p = 0; p < padded; ++p) scores[i * tile_positions + p] = 0;
@@ -241,12 +262,12 @@ void tile(const AttentionSpec& spec, const KeyValues& cache, const Queries& quer
     if (!seen(p, p + count)) continue;
     const float* weights = scores + (p - first);
     if (direct) {
-      add_weighted_all(weights, cached_halves(cache, cache.values, queries.kv_head, p), queries.count,
-                       spec.head_dim, count, state.values);
+      add_weighted_all(weights, cached_halves(cache, values, queries.kv_head, p), queries.count, values.dim,
+                       count, state.values);
       continue;
     }
-    decode_panel(cache, cache.values, cache.value_scales, queries.kv_head, p, count, spec.head_dim, panel);
-    add_weighted_all(weights, Panel{panel, stride}, queries.count, spec.head_dim, count, state.values);
+    decode_panel(cache, values, queries.kv_head, p, count, panel);
+    add_weighted_all(weights, Panel{panel, value_stride}, queries.count, values.dim, count, state.values);
   }
 }
 
@@ -256,8 +277,8 @@ inline float exp_of(float x) {
   return out;
 }
 
-void merge(const State& into, const State& next, int count, int head_dim) {
-  const int stride = vector_stride(head_dim);
+void merge(const State& into, const State& next, int count, int value_dim) {
+  const int stride = vector_stride(value_dim);
   for (int i = 0; i < count; ++i) {
     if (next.largest[i] == -__builtin_inff()) continue;
     const float top = into.largest[i] > next.largest[i] ? into.largest[i] : next.largest[i];
@@ -266,7 +287,7 @@ void merge(const State& into, const State& next, int count, int head_dim) {
     into.largest[i] = top;
     const float kept = into.total[i] * before, added = next.total[i] * after;
     into.total[i] = kept + added;
-    for (int c = 0; c < head_dim; c += lane_count) {
+    for (int c = 0; c < value_dim; c += lane_count) {
       float* values = into.values + i * stride + c;
       const Lanes v = load_lanes(values) * splat(before);
       store_lanes(values, fma(load_lanes(next.values + i * stride + c), splat(after), v));
@@ -274,9 +295,9 @@ void merge(const State& into, const State& next, int count, int head_dim) {
   }
 }
 
-void finish(const float* values, float total, int head_dim, float* out) {
-  for (int c = 0; c < head_dim; c += lane_count) {
-    const int n = head_dim - c < lane_count ? head_dim - c : lane_count;
+void finish(const float* values, float total, int value_dim, float* out) {
+  for (int c = 0; c < value_dim; c += lane_count) {
+    const int n = value_dim - c < lane_count ? value_dim - c : lane_count;
     store_lanes(out + c, load_lanes(values + c) / splat(total), n);
   }
 }
