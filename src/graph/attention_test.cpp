@@ -2,6 +2,7 @@
 // forks share, nothing is lost that a later row looks at.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <limits>
 #include <thread>
@@ -22,49 +23,66 @@ constexpr int positions = 200;  // more than three blocks
 struct Layer {
   Attention spec{
       .layer = 0, .heads = 4, .kv_heads = 2, .head_dim = 32, .scale = 0.3F, .window = 0, .causal = true};
+  bool own_values = true;
+  Tensor sinks = testing::make_tensor("sinks", {4}, {0.5F, -1, 2, 0.1F}, Dtype::bf16, 1);
   Matrix table = random_matrix(positions, 4 * 32 + 2 * 2 * 32, 1);
   Weight weight = dense(table);
 
-  CachePlan plan() const { return {{spec.kv_heads, spec.head_dim, spec.window}}; }
+  CachePlan plan() const {
+    return {{.kv_heads = spec.kv_heads,
+             .head_dim = spec.head_dim,
+             .window = spec.window,
+             .chunk = spec.chunk,
+             .value_dim = spec.value_dim,
+             .own_values = own_values}};
+  }
+
+  int q_width() const { return spec.heads * spec.head_dim; }
+  int k_width() const { return spec.kv_heads * spec.head_dim; }
 
   void forward(Graph& g) const {
     const Value x = g.embedding(weight);
-    const int q = spec.heads * spec.head_dim;
-    const int kv = spec.kv_heads * spec.head_dim;
-    g.output("logits", g.out_rows(g.attention(spec, g.columns(x, 0, q), g.columns(x, q, kv),
-                                              g.columns(x, q + kv, kv))));
+    const Value q = g.columns(x, 0, q_width());
+    const Value k = g.columns(x, q_width(), k_width());
+    const Value v = g.columns(x, q_width() + k_width(), spec.kv_heads * spec.value_size());
+    g.output("logits", g.out_rows(own_values ? g.attention(spec, q, k, v) : g.attention(spec, q, k)));
+  }
+
+  double value(int position, int head, int c) const {
+    const int kv = head / (spec.heads / spec.kv_heads);
+    return table.row(position)[own_values ? q_width() + k_width() + kv * spec.value_size() + c
+                                          : q_width() + kv * spec.head_dim + c];
   }
 
   // Rows [first, first + count) of a sequence that began at 0.
   Matrix twin(int first, int count, const CacheOptions& options = {}) const {
-    const int q_width = spec.heads * spec.head_dim;
-    const Visibility visible = visibility({spec.kv_heads, spec.head_dim, spec.window}, options);
-    Matrix out{count, q_width, {}};
+    const Visibility visible = visibility(plan()[0], options);
+    Matrix out{count, spec.heads * spec.value_size(), {}};
     for (int row = first; row < first + count; ++row) {
       for (int h = 0; h < spec.heads; ++h) {
-        const int kv = h / (spec.heads / spec.kv_heads) * spec.head_dim;
+        const int k = q_width() + h / (spec.heads / spec.kv_heads) * spec.head_dim;
         std::vector<double> weights;
         std::vector<int> seen;
-        double most = -HUGE_VAL;
+        const float sink = testing::rounded(std::array{0.5F, -1.0F, 2.0F, 0.1F}[h], Dtype::bf16);
+        double most = spec.sinks != nullptr ? sink : -HUGE_VAL;
         for (int p = 0; p < positions; ++p) {
           const bool inside = spec.causal ? visible.sees(row, p) : p >= first && p < first + count;
           if (!inside) continue;
           double dot = 0;
           for (int c = 0; c < spec.head_dim; ++c) {
-            dot +=
-                static_cast<double>(table.row(row)[h * spec.head_dim + c]) * table.row(p)[q_width + kv + c];
+            dot += static_cast<double>(table.row(row)[h * spec.head_dim + c]) * table.row(p)[k + c];
           }
           seen.push_back(p);
-          weights.push_back(dot * spec.scale);
+          const double score = dot * spec.scale;
+          weights.push_back(spec.soft_cap > 0 ? std::tanh(score / spec.soft_cap) * spec.soft_cap : score);
           most = std::max(most, weights.back());
         }
-        double sum = 0;
+        double sum = spec.sinks != nullptr ? std::exp(sink - most) : 0;
         for (double& w : weights) sum += w = std::exp(w - most);
-        const int v = q_width + spec.kv_heads * spec.head_dim + kv;
-        for (int c = 0; c < spec.head_dim; ++c) {
-          double value = 0;
-          for (std::size_t i = 0; i < seen.size(); ++i) value += weights[i] / sum * table.row(seen[i])[v + c];
-          out.values.push_back(static_cast<float>(value));
+        for (int c = 0; c < spec.value_size(); ++c) {
+          double mean = 0;
+          for (std::size_t i = 0; i < seen.size(); ++i) mean += weights[i] / sum * value(seen[i], h, c);
+          out.values.push_back(static_cast<float>(mean));
         }
       }
     }
@@ -135,6 +153,76 @@ TEST_P(Caches, RowsSeeWhatTheyShouldHoweverThePromptIsCut) {
       }
     }
   }
+}
+
+TEST_P(Caches, VariantsOfAttentionGiveTheSameRowsHoweverThePromptIsCut) {
+  for (const int variant : {0, 1, 2, 3, 4, 5}) {
+    Layer layer;
+    if (variant == 0) layer.spec.chunk = 50;
+    if (variant == 1) layer.spec.soft_cap = 0.7F;
+    if (variant == 2) layer.spec.value_dim = 24;
+    if (variant == 3 || variant == 5) layer.spec.sinks = &layer.sinks;
+    if (variant == 5) layer.spec.window = 20;
+    if (variant == 4) {
+      layer.spec.value_dim = 24;
+      layer.own_values = false;
+    }
+    const Matrix expected = layer.twin(0, positions);
+    const auto runner = load(layer);
+    const auto saved_and_restored = [&](const Cache& cache) {
+      formats::TensorTable saved("saved");
+      for (formats::Tensor& tensor : cache.save()) saved.add(std::move(tensor));
+      return runner->restore_cache({}, saved);
+    };
+    for (const std::span<const int> chunks : {std::span<const int>(whole), std::span<const int>(ragged)}) {
+      const auto cache = runner->new_cache({});
+      EXPECT_LE(max_difference(advance_in(*runner, *cache, chunks), expected), close()) << variant;
+      EXPECT_LE(cache->bytes(), cache_bytes(layer.plan(), {}, positions, backend_->cache_element_bytes()));
+    }
+    const auto cache = runner->new_cache({});
+    advance(*runner, *cache, 145);
+    for (const int n : {64, 110, 144, 145}) {  // chunks of 50 begin at 50 and 100
+      if (layer.spec.window > 0 && n < 144) continue;
+      const int point = cache->resume_point(n);
+      EXPECT_EQ(point, variant == 0 && n < 100 ? 0 : n) << variant;
+      const auto fork = saved_and_restored(*cache->fork(point));
+      const Matrix found = advance(*runner, *fork, positions - point);
+      EXPECT_LE(max_difference(found, layer.twin(point, positions - point)), close()) << variant << ", " << n;
+    }
+    const auto alone = backend_->load([&layer](Graph& g) { layer.forward(g); }, layer.plan());
+    Outputs outputs;
+    alone->run(testing::plain_step(60), outputs);
+    EXPECT_LE(max_difference(outputs.at("logits"), layer.twin(0, 60)), close()) << variant;
+  }
+}
+
+TEST_P(Caches, ALayerReadsWhatAnotherHasKept) {
+  const Layer layer;
+  const auto runner = backend_->load(
+      [&](Graph& g) {
+        layer.forward(g);
+        const Value again = g.columns(g.embedding(layer.weight), 0, layer.q_width());
+        g.output("again", g.out_rows(g.attention(layer.spec, again)));
+      },
+      layer.plan());
+  const auto cache = runner->new_cache({});
+  for (const int count : {70, 1, 129}) {
+    Step step = testing::plain_step(count, cache.get());
+    for (std::int32_t& token : step.tokens) token += cache->length();
+    Outputs outputs;
+    runner->run(step, outputs);
+    EXPECT_EQ(max_difference(outputs.at("again"), outputs.at("logits")), 0);
+  }
+  EXPECT_EQ(cache->length(), positions);
+  const auto lonely = backend_->load(
+      [&](Graph& g) {
+        Attention misfit = layer.spec;
+        misfit.value_dim = 31;
+        const Value q = g.columns(g.embedding(layer.weight), 0, layer.q_width());
+        g.output("logits", g.attention(misfit, q));
+      },
+      layer.plan());
+  EXPECT_THROW(advance(*lonely, *lonely->new_cache({}), 3), Error);
 }
 
 TEST_P(Caches, QuantizedOnesAreNearAndDoNotDependOnCutting) {

@@ -7,20 +7,21 @@
 namespace pome::graph {
 
 Visibility visibility(const CacheLayer& layer, const CacheOptions& options) {
-  if (layer.window > 0) return {.window = layer.window, .keep = 0};
+  if (layer.chunk > 0) return {.window = 0, .keep = 0, .chunk = layer.chunk};
+  if (layer.window > 0) return {.window = layer.window, .keep = 0, .chunk = 0};
   if (options.max_kv_size > 0) {
-    return {.window = options.max_kv_size - options.keep, .keep = options.keep};
+    return {.window = options.max_kv_size - options.keep, .keep = options.keep, .chunk = 0};
   }
   return {};
 }
 
 bool forgets(const CacheLayer& layer, const CacheOptions& options) {
-  return layer.is_state() || visibility(layer, options).window > 0;
+  return layer.is_state() || visibility(layer, options).limited();
 }
 
-int kv_group(int head_dim, const CacheOptions& options) {
+int kv_group(int elements, const CacheOptions& options) {
   for (const int group : {128, 64, 32}) {
-    if (group <= options.kv_group_size && head_dim % group == 0) return group;
+    if (group <= options.kv_group_size && elements % group == 0) return group;
   }
   return 0;
 }
@@ -36,10 +37,12 @@ void check_cache_options(const CachePlan& plan, const CacheOptions& options) {
     fail(ErrorKind::usage, "kv_bits is {}, expected 4 or 8, or 0 for none", options.kv_bits);
   }
   for (const CacheLayer& layer : plan) {
-    if (!layer.is_state() && kv_group(layer.head_dim, options) == 0) {
+    if (layer.is_state()) continue;
+    for (const int elements : {layer.head_dim, layer.value_size()}) {
+      if (kv_group(elements, options) > 0) continue;
       throw error(ErrorKind::unsupported,
                   "kv_bits {}: heads of {} elements cannot be divided into groups of {} or less",
-                  options.kv_bits, layer.head_dim, options.kv_group_size)
+                  options.kv_bits, elements, options.kv_group_size)
           .with_hint("leave out --kv-bits");
     }
   }
@@ -55,18 +58,21 @@ std::size_t cache_bytes(const CachePlan& plan, const CacheOptions& options, std:
     }
     const Visibility visible = visibility(layer, options);
     std::int64_t held = positions;
-    if (visible.window > 0) {  // whole blocks, of which one may be half out of sight
-      held = std::min(held, std::int64_t{visible.window} + visible.keep + 2 * cache_block);
+    if (visible.limited()) {  // whole blocks, of which one may be half out of sight
+      held = std::min(held,
+                      std::int64_t{std::max(visible.window, visible.chunk)} + visible.keep + 2 * cache_block);
     }
     const auto heads = static_cast<std::size_t>(layer.kv_heads);
-    const auto width = static_cast<std::size_t>(layer.head_dim);
-    std::size_t head_bytes = width * static_cast<std::size_t>(element_bytes);
-    if (options.kv_bits > 0) {
-      const auto groups = width / static_cast<std::size_t>(std::max(1, kv_group(layer.head_dim, options)));
-      head_bytes = width * static_cast<std::size_t>(options.kv_bits) / 8 +
-                   2 * groups * static_cast<std::size_t>(element_bytes);
+    for (const int elements : {layer.head_dim, layer.stored_value_size()}) {
+      const auto width = static_cast<std::size_t>(elements);
+      std::size_t vector_bytes = width * static_cast<std::size_t>(element_bytes);
+      if (options.kv_bits > 0) {
+        const auto groups = width / static_cast<std::size_t>(std::max(1, kv_group(elements, options)));
+        vector_bytes = width * static_cast<std::size_t>(options.kv_bits) / 8 +
+                       2 * groups * static_cast<std::size_t>(element_bytes);
+      }
+      sum += static_cast<std::size_t>(std::max<std::int64_t>(held, 0)) * heads * vector_bytes;
     }
-    sum += 2 * static_cast<std::size_t>(std::max<std::int64_t>(held, 0)) * heads * head_bytes;
   }
   return sum;
 }

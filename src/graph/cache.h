@@ -20,7 +20,13 @@ struct CacheLayer {
   // recurrences). What they were is lost, so such a layer resumes only where it stands.
   std::int64_t state_size = 0;
 
+  int chunk = 0;           // > 0: of the positions only those of the chunk in progress are kept
+  int value_dim = 0;       // elements of a value; 0: head_dim
+  bool own_values = true;  // false: values are the first value_dim elements of the keys (MLA)
+
   bool is_state() const { return state_size > 0; }
+  int value_size() const { return value_dim > 0 ? value_dim : head_dim; }
+  int stored_value_size() const { return own_values ? value_size() : 0; }
 };
 
 using CachePlan = std::vector<CacheLayer>;
@@ -36,14 +42,24 @@ struct CacheOptions {
 // Positions of one layer's keys and values that are kept, shared and dropped together.
 inline constexpr int cache_block = 64;
 
-// Which positions a row sees: itself, what lies less than `window` before it, and those below `keep`.
+// Which positions a row sees: itself, what lies less than `window` before it, and those below `keep`; or
+// those before it in its chunk.
 struct Visibility {
   int window = 0;  // 0: every earlier position
   int keep = 0;
+  int chunk = 0;  // 0: none
 
-  bool sees(int row, int position) const {
-    return position <= row && (window == 0 || position > row - window || position < keep);
+  bool limited() const { return window > 0 || chunk > 0; }
+  // The first position that a row sees behind those that are kept; it never goes back.
+  int first(int row) const {
+    if (chunk > 0) return row / chunk * chunk;
+    return window > 0 && row >= window ? row - window + 1 : 0;
   }
+  bool sees(int row, int position) const {
+    return position <= row && (position >= first(row) || position < keep);
+  }
+  // Whether rows from `row` on see any of the positions begin … end - 1.
+  bool needs(int begin, int end, int row) const { return begin < keep || end > first(row); }
 };
 
 Visibility visibility(const CacheLayer& layer, const CacheOptions& options);
@@ -54,9 +70,9 @@ bool forgets(const CacheLayer& layer, const CacheOptions& options);
 // Throws Error(usage) for options that make no sense, Error(unsupported) where kv_bits do not fit the plan.
 void check_cache_options(const CachePlan& plan, const CacheOptions& options);
 
-// Elements of one head that share a scale under kv_bits: kv_group_size, or the next smaller group that
-// divides head_dim; 0 where none does.
-int kv_group(int head_dim, const CacheOptions& options);
+// Elements of one key or value that share a scale under kv_bits: kv_group_size, or the next smaller group
+// that divides it; 0 where none does.
+int kv_group(int elements, const CacheOptions& options);
 
 // Bytes that `positions` positions of this plan occupy under these options, for refusing before loading.
 std::size_t cache_bytes(const CachePlan& plan, const CacheOptions& options, std::int64_t positions,

@@ -55,6 +55,29 @@ void check_recurrence(const Recurrence& spec, const std::array<int, 5>& widths, 
   }
 }
 
+void check_attention(const Attention& spec, const CachePlan& plan, int q, int k, int v) {
+  const int value_width = spec.kv_heads * spec.value_size();
+  if (spec.kv_heads <= 0 || spec.heads % spec.kv_heads != 0 || q != spec.heads * spec.head_dim ||
+      (k != 0 && k != spec.kv_heads * spec.head_dim) || (v != 0 && v != value_width) || (v != 0 && k == 0)) {
+    fail(ErrorKind::internal,
+         "{} heads over {} kv heads of {} and {} do not fit q, k, v of {}, {}, {} columns", spec.heads,
+         spec.kv_heads, spec.head_dim, spec.value_size(), q, k, v);
+  }
+  if (spec.sinks != nullptr && spec.sinks->elements() != spec.heads) {
+    fail(ErrorKind::internal, "{} heads have {} sinks", spec.heads, spec.sinks->elements());
+  }
+  const auto layer = static_cast<std::size_t>(spec.layer);
+  if (spec.layer < 0 || layer >= plan.size() || plan[layer].kv_heads != spec.kv_heads ||
+      plan[layer].head_dim != spec.head_dim || plan[layer].value_size() != spec.value_size()) {
+    fail(ErrorKind::internal, "the cache plan of {} layers has no layer {} with {} kv heads of {} and {}",
+         plan.size(), spec.layer, spec.kv_heads, spec.head_dim, spec.value_size());
+  }
+  if (k != 0 && plan[layer].own_values != (v != 0)) {
+    fail(ErrorKind::internal, "layer {} of the cache plan {} values of its own", spec.layer,
+         plan[layer].own_values ? "keeps" : "has no");
+  }
+}
+
 void check_columns(int width, int begin, int count, int run) {
   const int whole = run == 0 ? width : run;
   if (begin < 0 || count < 0 || run < 0 || begin > whole - count || (whole > 0 && width % whole != 0)) {

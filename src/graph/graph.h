@@ -21,6 +21,8 @@ namespace pome::graph {
 // A handle into the Graph that made it.
 struct Value {
   std::int32_t id = -1;
+
+  bool exists() const { return id >= 0; }
 };
 
 enum class Activation : std::uint8_t {
@@ -72,10 +74,16 @@ struct Attention {
   int layer = 0;       // index into the CachePlan
   int heads = 0;       // H, a multiple of kv_heads
   int kv_heads = 0;    // K
-  int head_dim = 0;    // C
+  int head_dim = 0;    // C, of queries and keys
   float scale = 0;     // usually C^-0.5
   int window = 0;      // > 0: a row sees itself and the window - 1 positions before it
   bool causal = true;  // false: a row sees its whole segment (encoders, which have no cache)
+  int value_dim = 0;   // Cv; 0: C
+  int chunk = 0;       // > 0: a row sees itself and what is before it in its chunk of so many positions
+  float soft_cap = 0;  // > 0: scores become soft_cap·tanh(score/soft_cap)
+  const Tensor* sinks = nullptr;  // [H]: a score that takes its share of the softmax and has no value
+
+  int value_size() const { return value_dim > 0 ? value_dim : head_dim; }
 };
 
 // Layers that carry a state; theirs in the CachePlan is {.state_size = state_size(…)}.
@@ -129,8 +137,12 @@ class Graph {
   // Rotates every head of x by its row's position.
   virtual Value rope(Value x, const Rope& rope) = 0;
 
-  // q [T, H·C], k and v [T, K·C] → [T, H·C]. Appends k and v to each segment's cache, then attends over it.
+  // q [T, H·C], k [T, K·C], v [T, K·Cv] → [T, H·Cv]. Appends k and v to each segment's cache, then attends
+  // over it. Without v, values are the first Cv elements of the keys (CacheLayer::own_values). Without k as
+  // well, the layer reads what another attention of this step has appended to spec.layer.
   virtual Value attention(const Attention& spec, Value q, Value k, Value v) = 0;
+  Value attention(const Attention& spec, Value q, Value k) { return attention(spec, q, k, Value{}); }
+  Value attention(const Attention& spec, Value q) { return attention(spec, q, Value{}, Value{}); }
 
   // x [T, D] → [T, D]: Σ over the taps of each column's weight times what the segment had there that many
   // rows ago, the newest last; plus bias. weight: D·kernel elements of any shape.

@@ -23,18 +23,24 @@ std::size_t vectors_of(const CacheLayer& layer) {
 
 }  // namespace
 
-KvBlock::KvBlock(const CacheLayer& layer, CacheType type)
-    : half_((vectors_of(layer) * static_cast<std::size_t>(layer.head_dim) * element_bytes(type) + 63) / 64 *
-            64),
-      scales_(type == CacheType::i8 ? vectors_of(layer) : 0),
-      size_(2 * half_ + 2 * scales_ * sizeof(float)),
-      bytes_(static_cast<std::byte*>(::operator new(size_, alignment))) {
+KvBlock::KvBlock(const CacheLayer& layer, CacheType type) {
+  const auto aligned = [&](int elements) {
+    return (vectors_of(layer) * static_cast<std::size_t>(elements) * element_bytes(type) + 63) / 64 * 64;
+  };
+  const std::size_t scales = type == CacheType::i8 ? vectors_of(layer) * sizeof(float) : 0;
+  const std::size_t keys = aligned(layer.head_dim);
+  key_scales_ = keys + aligned(layer.stored_value_size());
+  values_ = layer.own_values ? keys : 0;
+  value_scales_ = layer.own_values ? key_scales_ + scales : key_scales_;
+  size_ = value_scales_ + scales;
+  bytes_ = static_cast<std::byte*>(::operator new(size_, alignment));
   std::memset(bytes_, 0, size_);
 }
 
 KvBlock::KvBlock(const KvBlock& other)
-    : half_(other.half_),
-      scales_(other.scales_),
+    : values_(other.values_),
+      key_scales_(other.key_scales_),
+      value_scales_(other.value_scales_),
       size_(other.size_),
       bytes_(static_cast<std::byte*>(::operator new(size_, alignment))) {
   std::memcpy(bytes_, other.bytes_, size_);
@@ -97,30 +103,33 @@ void CpuCache::store(int layer, int position, const float* key, const float* val
   const CacheLayer& shape = plan_[static_cast<std::size_t>(layer)];
   const KvBlock& block =
       *layers_[static_cast<std::size_t>(layer)].blocks[static_cast<std::size_t>(position / cache_block)];
-  const std::size_t vector_bytes = static_cast<std::size_t>(shape.head_dim) * element_bytes(type_);
-  for (int head = 0; head < shape.kv_heads; ++head) {
-    const auto vector = static_cast<std::size_t>(head * cache_block + position % cache_block);
-    const std::size_t at = vector * vector_bytes;
-    const std::ptrdiff_t from = std::ptrdiff_t{head} * shape.head_dim;
-    const bool scaled = type_ == CacheType::i8;
-    kernels::store_head(type_, key + from, shape.head_dim, block.keys() + at,
-                        scaled ? block.key_scales() + vector : nullptr);
-    kernels::store_head(type_, value + from, shape.head_dim, block.values() + at,
-                        scaled ? block.value_scales() + vector : nullptr);
-  }
+  const bool scaled = type_ == CacheType::i8;
+  const auto store_heads = [&](const float* from, int elements, std::byte* to, float* scales) {
+    for (int head = 0; head < shape.kv_heads; ++head) {
+      const auto vector = static_cast<std::size_t>(head * cache_block + position % cache_block);
+      kernels::store_head(type_, from + std::ptrdiff_t{head} * elements, elements,
+                          to + vector * static_cast<std::size_t>(elements) * element_bytes(type_),
+                          scaled ? scales + vector : nullptr);
+    }
+  };
+  store_heads(key, shape.head_dim, block.keys(), block.key_scales());
+  if (value != nullptr) store_heads(value, shape.value_size(), block.values(), block.value_scales());
 }
 
 kernels::KeyValues CpuCache::view(int layer) const {
   const Layer& from = layers_[static_cast<std::size_t>(layer)];
-  const int head_dim = plan_[static_cast<std::size_t>(layer)].head_dim;
+  const CacheLayer& shape = plan_[static_cast<std::size_t>(layer)];
+  const int value_stride = shape.own_values ? shape.value_size() : shape.head_dim;
   return {.keys = from.keys.data(),
           .values = from.values.data(),
           .key_scales = type_ == CacheType::i8 ? from.key_scales.data() : nullptr,
           .value_scales = type_ == CacheType::i8 ? from.value_scales.data() : nullptr,
           .type = type_,
           .block_positions = cache_block,
-          .head_stride = std::int64_t{cache_block} * head_dim,
-          .position_stride = head_dim};
+          .head_stride = std::int64_t{cache_block} * shape.head_dim,
+          .position_stride = shape.head_dim,
+          .value_head_stride = std::int64_t{cache_block} * value_stride,
+          .value_position_stride = value_stride};
 }
 
 const float* CpuCache::state(int layer) const {
@@ -139,11 +148,10 @@ void CpuCache::commit(int rows) {
       continue;
     }
     const Visibility seen = visible(i);
-    if (seen.window == 0) continue;
+    if (!seen.limited()) continue;
     for (std::size_t b = 0; b < layers_[i].blocks.size(); ++b) {
       const int begin = static_cast<int>(b) * cache_block;
-      const int last = begin + cache_block - 1;
-      if (begin >= seen.keep && last <= length_ - seen.window) put(layers_[i], b, nullptr);
+      if (!seen.needs(begin, begin + cache_block, length_)) put(layers_[i], b, nullptr);
     }
   }
 }
@@ -172,8 +180,8 @@ bool CpuCache::can_resume(int n) const {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     if (plan_[i].is_state()) return false;
     const int first = first_held(i);
-    // Row n looks back to n - window + 1; the kept first positions are never dropped.
-    if (first > 0 && n - visible(i).window + 1 < first) return false;
+    // The kept first positions are never dropped.
+    if (first > 0 && visible(i).first(n) < first) return false;
   }
   return n > 0 && n < length_;
 }
@@ -210,9 +218,11 @@ std::size_t CpuCache::bytes() const {
     const CacheLayer& shape = plan_[i];
     const auto state = static_cast<std::size_t>(shape.state_size) * sizeof(float);
     for (const auto& held : {layers_[i].state, layers_[i].next}) sum += held ? state : 0;
-    std::size_t position = static_cast<std::size_t>(shape.head_dim) * element_bytes(type_);
-    if (type_ == CacheType::i8) position += sizeof(float);
-    position *= 2 * static_cast<std::size_t>(shape.kv_heads);
+    const std::size_t vectors = shape.own_values ? 2 : 1;
+    std::size_t position =
+        static_cast<std::size_t>(shape.head_dim + shape.stored_value_size()) * element_bytes(type_);
+    if (type_ == CacheType::i8) position += vectors * sizeof(float);
+    position *= static_cast<std::size_t>(shape.kv_heads);
     for (std::size_t b = 0; b < layers_[i].blocks.size(); ++b) {
       if (layers_[i].blocks[b] != nullptr) sum += position * static_cast<std::size_t>(held_in(b));
     }

@@ -6,8 +6,8 @@
 
 namespace pome::graph {
 
-// 64 positions of one layer: keys [K, 64, C], values likewise, and for int8 a scale per head and position of
-// each [K, 64]. Aligned to 64 bytes.
+// 64 positions of one layer: keys [K, 64, C], values [K, 64, Cv] unless they lie in the keys, and for int8 a
+// scale per head and position of each [K, 64]. Aligned to 64 bytes.
 class KvBlock {
  public:
   KvBlock(const CacheLayer& layer, kernels::CacheType type);
@@ -16,13 +16,15 @@ class KvBlock {
   ~KvBlock();
 
   std::byte* keys() const { return bytes_; }
-  std::byte* values() const { return bytes_ + half_; }
-  float* key_scales() const { return reinterpret_cast<float*>(bytes_ + 2 * half_); }
-  float* value_scales() const { return key_scales() + scales_; }
+  std::byte* values() const { return bytes_ + values_; }
+  float* key_scales() const { return reinterpret_cast<float*>(bytes_ + key_scales_); }
+  float* value_scales() const { return reinterpret_cast<float*>(bytes_ + value_scales_); }
 
  private:
-  std::size_t half_;    // bytes of the keys
-  std::size_t scales_;  // of the keys; 0 without int8
+  // Offsets in bytes.
+  std::size_t values_;
+  std::size_t key_scales_;
+  std::size_t value_scales_;
   std::size_t size_;
   std::byte* bytes_;
 };
@@ -63,8 +65,8 @@ class CpuCache final : public Cache {
   // Room of its own for the next `rows` positions in every layer.
   void prepare(int rows);
 
-  // Keeps key and value [K·C] of a layer's position, one of those prepared. Different positions may be stored
-  // at once.
+  // Keeps key [K·C] and value [K·Cv] of a layer's position, one of those prepared; the value is null where
+  // it lies in the key. Different positions may be stored at once.
   void store(int layer, int position, const float* key, const float* value);
 
   // What attention reads; valid until the next prepare(), commit() or discard().

@@ -259,16 +259,24 @@ class Fusion {
 
   void emit_attention(int id) {
     const Node& n = node(id);
-    RowOp store;
-    store.kind = RowKind::store;
-    store.a = view(n.inputs[1]);
-    store.b = view(n.inputs[2]);
-    store.index = n.attention.layer;
-    emit_row(RowSet::all, store);
+    if (n.inputs.size() > 1) {
+      RowOp store;
+      store.kind = RowKind::store;
+      store.a = view(n.inputs[1]);
+      if (n.inputs.size() > 2) store.b = view(n.inputs[2]);
+      store.index = n.attention.layer;
+      emit_row(RowSet::all, store);
+    }
     Phase phase;
     phase.kind = PhaseKind::attention;
     phase.input = view(n.inputs[0]);
     phase.attention = n.attention;
+    if (const Tensor* sinks = n.attention.sinks) {
+      phase.sinks.resize(static_cast<std::size_t>(n.attention.heads));
+      const kernels::Parameters stored = parameters(*sinks);
+      kernels::decode_row(kernels::DenseMatrix{stored.data, stored.type, 1, n.attention.heads}, 0, 0,
+                          n.attention.heads, phase.sinks.data());
+    }
     phase.out = make(id);
     program_.phases.push_back(std::move(phase));
   }

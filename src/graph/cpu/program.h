@@ -118,6 +118,7 @@ struct Phase {
   Recurrence recurrence;
   kernels::Parameters weight;  // a recurrence's skip
   kernels::Parameters bias;
+  std::vector<float> sinks;  // of attention
   View out;
 };
 

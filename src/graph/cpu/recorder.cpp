@@ -106,27 +106,22 @@ Value Recorder::rope(Value x, const Rope& rope) {
 Value Recorder::attention(const Attention& spec, Value q, Value k, Value v) {
   return named("attention of layer " + std::to_string(spec.layer), [&] {
     Node node = like(NodeKind::attention, q);
-    node.inputs = {q.id, k.id, v.id};
+    node.width = spec.heads * spec.value_size();
     node.attention = spec;
     for (const Value x : {q, k, v}) {
-      if (at(x).rows == RowSet::out) fail(ErrorKind::internal, "attention after out_rows()");
+      if (x.exists() && at(x).rows == RowSet::out) {
+        fail(ErrorKind::internal, "attention after out_rows()");
+      }
     }
+    check_attention(spec, plan_, width(q), k.exists() ? width(k) : 0, v.exists() ? width(v) : 0);
+    if (k.exists()) node.inputs.push_back(k.id);
+    if (v.exists()) node.inputs.push_back(v.id);
     kernels::AttentionSpec heads;
     heads.heads = spec.heads;
     heads.kv_heads = spec.kv_heads;
     heads.head_dim = spec.head_dim;
+    heads.value_dim = spec.value_dim;
     check(heads);
-    const int kv_width = spec.kv_heads * spec.head_dim;
-    if (width(q) != spec.heads * spec.head_dim || width(k) != kv_width || width(v) != kv_width) {
-      fail(ErrorKind::internal, "{} heads over {} kv heads of {} do not fit q, k, v of {}, {}, {} columns",
-           spec.heads, spec.kv_heads, spec.head_dim, width(q), width(k), width(v));
-    }
-    const auto layer = static_cast<std::size_t>(spec.layer);
-    if (spec.layer < 0 || layer >= plan_.size() || plan_[layer].kv_heads != spec.kv_heads ||
-        plan_[layer].head_dim != spec.head_dim) {
-      fail(ErrorKind::internal, "the cache plan of {} layers has no layer with {} kv heads of {}",
-           plan_.size(), spec.kv_heads, spec.head_dim);
-    }
     return keep(std::move(node));
   });
 }

@@ -114,15 +114,20 @@ void Executor::run_attention(const Phase& phase) {
   };
   const auto job_of = [&](std::size_t s) {
     const Segment& segment = step_->segments[s];
-    const Visibility visible = visibility({.window = attention.window}, caches_[s]->options());
+    const Visibility visible =
+        visibility({.window = attention.window, .chunk = attention.chunk}, caches_[s]->options());
     const int past = caches_[s]->length();
     return Job{{.heads = attention.heads,
                 .kv_heads = attention.kv_heads,
                 .head_dim = attention.head_dim,
+                .value_dim = attention.value_dim,
                 .scale = attention.scale,
                 .causal = attention.causal,
                 .window = visible.window,
-                .keep = visible.keep},
+                .keep = visible.keep,
+                .chunk = visible.chunk,
+                .soft_cap = attention.soft_cap,
+                .sinks = phase.sinks.empty() ? nullptr : phase.sinks.data()},
                caches_[s]->view(attention.layer),
                {.q = at(phase.input, segment.begin),
                 .q_stride = phase.input.stride,

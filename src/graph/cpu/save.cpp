@@ -1,5 +1,6 @@
 // A cache as tensors. `length` int32 [1]; per layer `layers.<i>.blocks` int32 [n], the indices of the full
-// blocks held, and `layers.<i>.keys` and `.values` [K, 64·n + length mod 64, C]: those blocks end to end,
+// blocks held, and `layers.<i>.keys` [K, 64·n + length mod 64, C] and, unless they lie in the keys, `.values`
+// [K, …, Cv]: those blocks end to end,
 // then the tail. int8 caches have `.codes` and `.scales` [K, positions] of each instead, and layers with a
 // state `.state` [size] and nothing else.
 #include <algorithm>
@@ -65,16 +66,21 @@ std::vector<Part> parts_of(std::size_t layer, const CacheLayer& shape, CacheType
   };
   const std::string at = fmt::format("layers.{}.", layer);
   const auto width = static_cast<std::size_t>(shape.head_dim);
+  const auto value_width = static_cast<std::size_t>(shape.value_size());
+  std::vector<Part> parts;
   if (type == CacheType::i8) {
-    return {{at + "keys.codes", Dtype::i8, shape.head_dim, keys, width},
-            {at + "keys.scales", Dtype::f32, 1, key_scales, 4},
-            {at + "values.codes", Dtype::i8, shape.head_dim, values, width},
-            {at + "values.scales", Dtype::f32, 1, value_scales, 4}};
+    parts = {{at + "keys.codes", Dtype::i8, shape.head_dim, keys, width},
+             {at + "keys.scales", Dtype::f32, 1, key_scales, 4},
+             {at + "values.codes", Dtype::i8, shape.value_size(), values, value_width},
+             {at + "values.scales", Dtype::f32, 1, value_scales, 4}};
+  } else {
+    const std::size_t size = type == CacheType::f16 ? 2 : 4;
+    const Dtype dtype = type == CacheType::f16 ? Dtype::f16 : Dtype::f32;
+    parts = {{at + "keys", dtype, shape.head_dim, keys, width * size},
+             {at + "values", dtype, shape.value_size(), values, value_width * size}};
   }
-  const bool half = type == CacheType::f16;
-  const Dtype dtype = half ? Dtype::f16 : Dtype::f32;
-  return {{at + "keys", dtype, shape.head_dim, keys, width * (half ? 2 : 4)},
-          {at + "values", dtype, shape.head_dim, values, width * (half ? 2 : 4)}};
+  if (!shape.own_values) parts.resize(parts.size() / 2);
+  return parts;
 }
 
 // Calls move(bytes in the block, bytes in the array, size) for each head of a block's positions.
@@ -181,8 +187,7 @@ std::unique_ptr<CpuCache> CpuCache::restore(CachePlan plan, CacheOptions options
         continue;
       }
       // What the next row looks at must be there.
-      if (seen.window == 0 || b * cache_block < seen.keep ||
-          b * cache_block + cache_block - 1 > length[0] - seen.window) {
+      if (seen.needs(b * cache_block, (b + 1) * cache_block, length[0])) {
         fail(ErrorKind::corrupt, "{}: layer {} lacks positions {} to {}", saved.source(), i, b * cache_block,
              (b + 1) * cache_block - 1);
       }

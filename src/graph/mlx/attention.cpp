@@ -1,4 +1,7 @@
 // What depends on positions: rotation, and attention over caches.
+#include <limits>
+
+#include "graph/checks.h"
 #include "graph/mlx/graph.h"
 
 namespace pome::graph {
@@ -59,65 +62,107 @@ Value MlxGraph::rope(Value x, const Rope& rope) {
   return keep(mx::reshape(mx::concatenate(std::move(parts), 2), input.shape()));
 }
 
-mx::array MlxGraph::attend(const Attention& spec, const Segment& segment, const mx::array& q,
-                           const mx::array& k, const mx::array& v) {
-  const int end = segment.begin + segment.length;
-  const auto by_head = [&](const mx::array& x, int heads) {  // [rows, heads·C] → [heads, rows, C]
-    return mx::transpose(mx::reshape(rows_of(x, segment.begin, end), {segment.length, heads, spec.head_dim}),
-                         {1, 0, 2});
-  };
-  mx::array keys = by_head(k, spec.kv_heads);
-  mx::array values = by_head(v, spec.kv_heads);
-  std::vector<std::int32_t> positions;
-  Visibility visible{.window = spec.window, .keep = 0};
-  const int past = positions_[static_cast<std::size_t>(segment.begin)];
+namespace {
+
+// softmax(q·kᵀ·scale)·v in plain operations, for what MLX's own attention does not do. q [H, L, C], keys
+// [K, S, C], values [K, S, Cv] → [H, L, Cv].
+mx::array attend_plainly(const Attention& spec, const mx::array& q, const mx::array& keys,
+                         const mx::array& values, const std::optional<mx::array>& mask,
+                         const std::optional<mx::array>& sinks) {
+  const int group = spec.heads / spec.kv_heads, rows = q.shape(1);
+  const mx::array queries = mx::reshape(q, {spec.kv_heads, group * rows, spec.head_dim});
+  mx::array scores = mx::multiply(mx::matmul(queries, mx::transpose(keys, {0, 2, 1})), mx::array(spec.scale));
+  scores = mx::reshape(scores, {spec.heads, rows, keys.shape(1)});
+  if (spec.soft_cap > 0) {
+    const mx::array cap(spec.soft_cap);
+    scores = mx::multiply(mx::tanh(mx::divide(scores, cap)), cap);
+  }
+  if (mask) scores = mx::where(*mask, scores, mx::array(-std::numeric_limits<float>::infinity()));
+  if (sinks) {
+    const mx::array column = mx::broadcast_to(mx::reshape(*sinks, {spec.heads, 1, 1}), {spec.heads, rows, 1});
+    scores = mx::concatenate({scores, column}, 2);
+  }
+  const mx::array weights = columns_of(mx::softmax(scores, 2), 0, keys.shape(1));
+  const mx::array out =
+      mx::matmul(mx::reshape(weights, {spec.kv_heads, group * rows, keys.shape(1)}), values);
+  return mx::reshape(out, {spec.heads, rows, spec.value_size()});
+}
+
+}  // namespace
+
+// Heads first: [rows, heads·C] → [heads, rows of the segment, C].
+static mx::array by_head(const mx::array& x, const Segment& segment, int heads) {
+  const mx::array rows = rows_of(x, segment.begin, segment.begin + segment.length);
+  return mx::transpose(mx::reshape(rows, {segment.length, heads, x.shape(1) / heads}), {1, 0, 2});
+}
+
+// What a segment's rows read: what its cache held and, where there are any, the new keys and values.
+const KvView& MlxGraph::view_of(const Attention& spec, std::size_t index, Value k, Value v) {
+  const Segment& segment = step_.segments[index];
+  const std::pair place(spec.layer, index);
+  if (!k.exists()) {
+    const auto known = views_.find(place);
+    if (known == views_.end()) {
+      fail(ErrorKind::internal, "nothing was appended to layer {} in this step", spec.layer);
+    }
+    return known->second;
+  }
+  const mx::array keys = by_head(at(k), segment, spec.kv_heads);
+  std::optional<mx::array> values;
+  if (v.exists()) values = by_head(at(v), segment, spec.kv_heads);
   if (segment.cache != nullptr) {
     auto& cache = static_cast<MlxCache&>(*segment.cache);
-    KvView view = cache.append(spec.layer, keys, values);
-    keys = std::move(view.keys);
-    values = std::move(view.values);
-    positions = std::move(view.positions);
-    visible = visibility({.window = spec.window}, cache.options());
-  } else {
-    for (int i = 0; i < segment.length; ++i) positions.push_back(i);
+    return views_.insert_or_assign(place, cache.append(spec.layer, keys, values)).first->second;
   }
+  KvView view{keys, values ? *values : columns_of(keys, 0, spec.value_size()), {}};
+  for (int i = 0; i < segment.length; ++i) view.positions.push_back(i);
+  return views_.insert_or_assign(place, std::move(view)).first->second;
+}
 
+mx::array MlxGraph::attend(const Attention& spec, std::size_t index, const mx::array& q, const KvView& view) {
+  const Segment& segment = step_.segments[index];
+  const CacheLayer layer{.window = spec.window, .chunk = spec.chunk};
+  const auto* cache = static_cast<const MlxCache*>(segment.cache);
+  const Visibility visible = visibility(layer, cache == nullptr ? CacheOptions{} : cache->options());
+  const int past = positions_[static_cast<std::size_t>(segment.begin)];
+  const int held = static_cast<int>(view.positions.size());
+  const bool plain = spec.soft_cap > 0 || spec.sinks != nullptr || spec.value_size() != spec.head_dim;
   std::optional<mx::array> mask;
-  const int held = static_cast<int>(positions.size());
-  const bool whole =
-      visible.window == 0 || past + segment.length <= visible.window;  // nothing is out of sight
-  if (spec.causal && !whole) {
-    std::vector<std::uint8_t> seen(static_cast<std::size_t>(segment.length) * positions.size());
+  const bool whole = visible.first(past + segment.length - 1) == 0;  // nothing is out of sight
+  if (spec.causal && (!whole || plain)) {
+    std::vector<std::uint8_t> seen(static_cast<std::size_t>(segment.length) * view.positions.size());
     auto cell = seen.begin();
     for (int row = past; row < past + segment.length; ++row) {
-      for (const std::int32_t position : positions) *cell++ = visible.sees(row, position) ? 1 : 0;
+      for (const std::int32_t position : view.positions) *cell++ = visible.sees(row, position) ? 1 : 0;
     }
     mask = mx::astype(mx::array(seen.data(), {segment.length, held}, mx::uint8), mx::bool_);
   }
-  const mx::array out =
-      mx::fast::scaled_dot_product_attention(mx::expand_dims(by_head(q, spec.heads), 0),
-                                             mx::expand_dims(keys, 0), mx::expand_dims(values, 0), spec.scale,
-                                             mask                                ? "array"
-                                             : spec.causal && segment.length > 1 ? "causal"
-                                                                                 : "",
-                                             mask);
-  return mx::reshape(mx::transpose(out, {0, 2, 1, 3}), {segment.length, spec.heads * spec.head_dim});
+  const mx::array queries = by_head(q, segment, spec.heads);
+  std::optional<mx::array> sinks;
+  if (spec.sinks != nullptr) sinks = weights_.as_float(*spec.sinks);
+  const mx::array out = plain ? attend_plainly(spec, queries, view.keys, view.values, mask, sinks)
+                              : mx::squeeze(mx::fast::scaled_dot_product_attention(
+                                                mx::expand_dims(queries, 0), mx::expand_dims(view.keys, 0),
+                                                mx::expand_dims(view.values, 0), spec.scale,
+                                                mask                                ? "array"
+                                                : spec.causal && segment.length > 1 ? "causal"
+                                                                                    : "",
+                                                mask),
+                                            0);
+  return mx::reshape(mx::transpose(out, {1, 0, 2}), {segment.length, spec.heads * spec.value_size()});
 }
 
 Value MlxGraph::attention(const Attention& spec, Value q, Value k, Value v) {
   return at_seam("attention of layer " + std::to_string(spec.layer), [&] {
-    if (rows(q) != static_cast<int>(positions_.size()) || rows(k) != rows(q) || rows(v) != rows(q)) {
-      fail(ErrorKind::internal, "attention after out_rows()");
+    for (const Value x : {q, k, v}) {
+      if (x.exists() && rows(x) != static_cast<int>(positions_.size())) {
+        fail(ErrorKind::internal, "attention after out_rows()");
+      }
     }
-    const int kv_width = spec.kv_heads * spec.head_dim;
-    if (spec.kv_heads <= 0 || spec.heads % spec.kv_heads != 0 || width(q) != spec.heads * spec.head_dim ||
-        width(k) != kv_width || width(v) != kv_width) {
-      fail(ErrorKind::internal, "{} heads over {} kv heads of {} do not fit q, k, v of {}, {}, {} columns",
-           spec.heads, spec.kv_heads, spec.head_dim, width(q), width(k), width(v));
-    }
+    check_attention(spec, plan_, width(q), k.exists() ? width(k) : 0, v.exists() ? width(v) : 0);
     std::vector<mx::array> segments;
-    for (const Segment& segment : step_.segments) {
-      segments.push_back(attend(spec, segment, at(q), at(k), at(v)));
+    for (std::size_t i = 0; i < step_.segments.size(); ++i) {
+      segments.push_back(attend(spec, i, at(q), view_of(spec, i, k, v)));
     }
     return keep(segments.size() == 1 ? segments[0] : mx::concatenate(std::move(segments), 0));
   });

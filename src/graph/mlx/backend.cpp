@@ -79,7 +79,7 @@ class MlxRunner final : public Runner {
 
   Outputs compute(const Step& step, const std::vector<MlxCache*>& caches) {
     mx::StreamContext context(device_);
-    MlxGraph graph(weights_, step);
+    MlxGraph graph(weights_, plan_, step);
     record(graph);
     return at_seam("forward pass", [&] {
       std::vector<mx::array> wanted;

@@ -32,22 +32,33 @@ MlxCache::MlxCache(CachePlan plan, CacheOptions options, mx::Device device)
   check_cache_options(plan_, options_);
 }
 
-KvParts MlxCache::encode(std::size_t layer, const mx::array& keys, const mx::array& values) const {
-  if (options_.kv_bits == 0) return {keys, values};
-  const int group = kv_group(plan_[layer].head_dim, options_);
-  KvParts parts = mx::quantize(keys, group, options_.kv_bits);
-  for (mx::array& part : mx::quantize(values, group, options_.kv_bits)) parts.push_back(std::move(part));
+KvParts MlxCache::encode(std::size_t layer, const mx::array& keys,
+                         const std::optional<mx::array>& values) const {
+  KvParts parts;
+  const auto encode_one = [&](const mx::array& vectors) {
+    if (options_.kv_bits == 0) return parts.push_back(vectors);
+    for (mx::array& part : mx::quantize(vectors, kv_group(vectors.shape(2), options_), options_.kv_bits)) {
+      parts.push_back(std::move(part));
+    }
+  };
+  encode_one(keys);
+  if (plan_[layer].own_values) encode_one(values.value());
   return parts;
 }
 
 mx::array MlxCache::decode(std::size_t layer, const KvParts& parts, bool values) const {
-  if (options_.kv_bits == 0) return parts[values ? 1 : 0];
-  const std::size_t first = values ? 3 : 0;
-  return mx::dequantize(parts[first], parts[first + 1], parts[first + 2],
-                        kv_group(plan_[layer].head_dim, options_), options_.kv_bits);
+  if (values && !plan_[layer].own_values) {
+    const mx::array keys = decode(layer, parts, false);
+    return mx::slice(keys, {0, 0, 0}, {keys.shape(0), keys.shape(1), plan_[layer].value_size()});
+  }
+  const std::size_t first = values ? parts_per_vector() : 0;
+  if (options_.kv_bits == 0) return parts[first];
+  const int width = values ? plan_[layer].value_size() : plan_[layer].head_dim;
+  return mx::dequantize(parts[first], parts[first + 1], parts[first + 2], kv_group(width, options_),
+                        options_.kv_bits);
 }
 
-KvView MlxCache::append(int layer, const mx::array& keys, const mx::array& values) {
+KvView MlxCache::append(int layer, const mx::array& keys, const std::optional<mx::array>& values) {
   const auto index = static_cast<std::size_t>(layer);
   pending_.resize(layers_.size());
   KvLayer next = layers_[index];
@@ -111,12 +122,11 @@ void MlxCache::commit(int rows) {
     if (pending_[i]) layers_[i] = std::move(*pending_[i]);
     if (plan_[i].is_state()) continue;
     const Visibility seen = visible(i);
-    if (seen.window == 0) continue;
+    if (!seen.limited()) continue;
     auto& blocks = layers_[i].blocks;
     for (std::size_t b = 0; b < blocks.size(); ++b) {
       const int begin = static_cast<int>(b) * cache_block;
-      const int last = begin + cache_block - 1;
-      if (begin >= seen.keep && last <= length_ - seen.window) blocks[b] = nullptr;
+      if (!seen.needs(begin, begin + cache_block, length_)) blocks[b] = nullptr;
     }
   }
   pending_.clear();
@@ -134,8 +144,8 @@ bool MlxCache::can_resume(int n) const {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     if (plan_[i].is_state()) return false;
     const int first = first_held(i);
-    // Row n looks back to n - window + 1; the kept first positions are never dropped.
-    if (first > 0 && n - visible(i).window + 1 < first) return false;
+    // The kept first positions are never dropped.
+    if (first > 0 && visible(i).first(n) < first) return false;
   }
   return n > 0 && n < length_;
 }

@@ -8,8 +8,9 @@
 
 namespace pome::graph {
 
-// Keys and values of some positions of one layer, heads first: [K, n, C] each. Two arrays, or six under
-// kv_bits: codes, scales and offsets of the keys, then of the values.
+// Keys and values of some positions of one layer, heads first: [K, n, C] and [K, n, Cv]. Two arrays, or six
+// under kv_bits: codes, scales and offsets of the keys, then of the values; half as many where values lie in
+// the keys.
 using KvParts = std::vector<mx::array>;
 
 // What one attention reads: every position held, the new rows last.
@@ -45,8 +46,9 @@ class MlxCache final : public Cache {
 
   const CacheOptions& options() const { return options_; }
 
-  // Lays keys and values [K, rows, C] of the next positions behind what layer `layer` holds.
-  KvView append(int layer, const mx::array& keys, const mx::array& values);
+  // Lays keys [K, rows, C] and values [K, rows, Cv] of the next positions behind what layer `layer` holds;
+  // without values where they lie in the keys.
+  KvView append(int layer, const mx::array& keys, const std::optional<mx::array>& values);
 
   // The state before the step and the one after it, both [state_size].
   mx::array state(int layer) const;
@@ -61,9 +63,12 @@ class MlxCache final : public Cache {
   Visibility visible(std::size_t layer) const { return visibility(plan_[layer], options_); }
   int first_held(std::size_t layer) const;  // start of the unbroken run of blocks that ends the layer
   bool can_resume(int n) const;
-  KvParts encode(std::size_t layer, const mx::array& keys, const mx::array& values) const;
+  KvParts encode(std::size_t layer, const mx::array& keys, const std::optional<mx::array>& values) const;
   mx::array decode(std::size_t layer, const KvParts& parts, bool values) const;
-  std::size_t part_count() const { return options_.kv_bits > 0 ? 6 : 2; }
+  std::size_t parts_per_vector() const { return options_.kv_bits > 0 ? 3 : 1; }
+  std::size_t part_count(std::size_t layer) const {
+    return parts_per_vector() * (plan_[layer].own_values ? 2 : 1);
+  }
 
   CachePlan plan_;
   CacheOptions options_;

@@ -57,7 +57,8 @@ mx::array gate_up(const Gating& gating, const mx::array& gate, const mx::array& 
 
 }  // namespace
 
-MlxGraph::MlxGraph(WeightArrays& weights, const Step& step) : weights_(weights), step_(step) {
+MlxGraph::MlxGraph(WeightArrays& weights, const CachePlan& plan, const Step& step)
+    : weights_(weights), plan_(plan), step_(step) {
   for (const Segment& segment : step.segments) {
     const int past = segment.cache == nullptr ? 0 : segment.cache->length();
     for (int i = 0; i < segment.length; ++i) {

@@ -20,8 +20,8 @@ mx::array rows_of(const mx::array& x, int begin, int end);
 
 class MlxGraph final : public Graph {
  public:
-  // weights, step and its caches outlive the graph. The caller has checked the step.
-  MlxGraph(WeightArrays& weights, const Step& step);
+  // All of them and the step's caches outlive the graph. The caller has checked the step.
+  MlxGraph(WeightArrays& weights, const CachePlan& plan, const Step& step);
 
   int rows(Value x) const override { return at(x).shape(0); }
   int width(Value x) const override { return at(x).shape(1); }
@@ -65,16 +65,18 @@ class MlxGraph final : public Graph {
   void check_all_rows(Value x) const;
   mx::array state_of(const Segment& segment, int layer, mx::Shape shape) const;
   static void replace_state(const Segment& segment, int layer, const mx::array& next);
-  mx::array attend(const Attention& spec, const Segment& segment, const mx::array& q, const mx::array& k,
-                   const mx::array& v);
+  const KvView& view_of(const Attention& spec, std::size_t segment, Value k, Value v);
+  mx::array attend(const Attention& spec, std::size_t segment, const mx::array& q, const KvView& view);
   const std::pair<mx::array, mx::array>& rope_tables(const Rope& rope);
 
   WeightArrays& weights_;
+  const CachePlan& plan_;
   const Step& step_;
   std::vector<std::int32_t> positions_;       // by row
   std::vector<std::int32_t> planned_length_;  // by row
   std::vector<int> adapters_;                 // by row
   std::vector<mx::array> values_;
+  std::map<std::pair<int, std::size_t>, KvView> views_;  // by layer and segment
   std::map<const Rope*, std::pair<mx::array, mx::array>> rope_tables_;
   std::map<std::string, mx::array, std::less<>> outputs_;
 };

@@ -44,7 +44,7 @@ std::string part_name(std::size_t layer, std::size_t part, std::size_t parts) {
   static constexpr std::string_view plain[] = {"keys", "values"};
   static constexpr std::string_view quantized[] = {"keys.codes",   "keys.scales",   "keys.offsets",
                                                    "values.codes", "values.scales", "values.offsets"};
-  return fmt::format("layers.{}.{}", layer, parts == 2 ? plain[part] : quantized[part]);
+  return fmt::format("layers.{}.{}", layer, parts % 3 == 0 ? quantized[part] : plain[part]);
 }
 
 }  // namespace
@@ -71,13 +71,13 @@ std::vector<formats::Tensor> MlxCache::save() const {
       }
       if (layers_[i].tail) pieces.push_back(&*layers_[i].tail);
       saved.push_back(index_tensor(fmt::format("layers.{}.blocks", i), held));
-      for (std::size_t part = 0; part < part_count() && !pieces.empty(); ++part) {
+      for (std::size_t part = 0; part < part_count(i) && !pieces.empty(); ++part) {
         std::vector<mx::array> arrays;
         for (const KvParts* piece : pieces) arrays.push_back((*piece)[part]);
         mx::array whole = mx::contiguous(mx::concatenate(std::move(arrays), 1));
         whole.eval();
         const Dtype dtype = whole.dtype() == mx::uint32 ? Dtype::u32 : Dtype::f32;
-        saved.push_back(owned_tensor(part_name(i, part, part_count()), dtype,
+        saved.push_back(owned_tensor(part_name(i, part, part_count(i)), dtype,
                                      {whole.shape(0), whole.shape(1), whole.shape(2)},
                                      whole.data<std::byte>(), whole.nbytes()));
       }
@@ -108,9 +108,8 @@ std::unique_ptr<MlxCache> MlxCache::restore(CachePlan plan, CacheOptions options
     const std::vector<std::int32_t> held = read_indices(saved.at(fmt::format("layers.{}.blocks", i)));
     const Visibility seen = cache->visible(i);
     for (int b = 0; b < full; ++b) {  // what the next row looks at must be there
-      const bool needed = seen.window == 0 || b * cache_block < seen.keep ||
-                          b * cache_block + cache_block - 1 > length[0] - seen.window;
-      if (needed && std::find(held.begin(), held.end(), b) == held.end()) {
+      if (seen.needs(b * cache_block, (b + 1) * cache_block, length[0]) &&
+          std::find(held.begin(), held.end(), b) == held.end()) {
         fail(ErrorKind::corrupt, "{}: layer {} lacks positions {} to {}", saved.source(), i, b * cache_block,
              (b + 1) * cache_block - 1);
       }
@@ -123,12 +122,13 @@ std::unique_ptr<MlxCache> MlxCache::restore(CachePlan plan, CacheOptions options
     const std::int64_t positions = static_cast<std::int64_t>(held.size()) * cache_block + rest;
     const CacheLayer& expected = cache->plan_[i];
     KvParts parts;
-    for (std::size_t part = 0; part < cache->part_count(); ++part) {
-      const formats::Tensor& tensor = saved.at(part_name(i, part, cache->part_count()));
-      std::int64_t width = expected.head_dim;
-      const bool codes = cache->part_count() == 6 && part % 3 == 0;
+    for (std::size_t part = 0; part < cache->part_count(i); ++part) {
+      const formats::Tensor& tensor = saved.at(part_name(i, part, cache->part_count(i)));
+      const int elements = part < cache->parts_per_vector() ? expected.head_dim : expected.value_size();
+      std::int64_t width = elements;
+      const bool codes = options.kv_bits > 0 && part % 3 == 0;
       if (codes) width = width * options.kv_bits / 32;
-      if (cache->part_count() == 6 && !codes) width /= kv_group(expected.head_dim, options);
+      if (options.kv_bits > 0 && !codes) width /= kv_group(elements, options);
       const std::vector<std::int64_t> shape{expected.kv_heads, positions, width};
       if (tensor.shape != shape || tensor.dtype != (codes ? Dtype::u32 : Dtype::f32)) {
         fail(ErrorKind::corrupt, "{}: tensor \"{}\" is {} {}, expected {} {}", tensor.file, tensor.name,
