@@ -62,6 +62,16 @@ void pome_edge_ids_free(pome_edge_ids ids);
 // merges, and those come from the bytes of a vocab.json and a merges.txt (byte-pair models only).
 pome_edge_tokenizer* pome_edge_tokenizer_new(pome_edge_bytes json, pome_edge_bytes vocab,
                                              pome_edge_bytes merges, pome_edge_error** error);
+typedef enum {
+  POME_EDGE_SENTENCEPIECE = 0,  // tokenizer.model: unigram and byte-pair models
+  POME_EDGE_TIKTOKEN = 1,       // lines of a token in base64 and its rank
+} pome_edge_file;
+
+// Reads a tokenizer out of another kind of file; settings is a tokenizer.json without a model. For SentencePiece
+// that needs no decoder, and "legacy" says whether every text between special tokens begins with the model's space;
+// control symbols become special tokens. add_special adds nothing to such a tokenizer's ids.
+pome_edge_tokenizer* pome_edge_tokenizer_from_file(pome_edge_file file, pome_edge_bytes settings,
+                                                   pome_edge_bytes bytes, pome_edge_error** error);
 void pome_edge_tokenizer_free(pome_edge_tokenizer* tokenizer);
 
 // Any bytes are accepted: what is not UTF-8 is replaced by U+FFFD first, one per maximal invalid part.

@@ -7,9 +7,15 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod buffer;
+mod charsmap;
 mod grammar;
+mod merge;
+mod prefixes;
+mod protobuf;
 mod python;
+mod sentencepiece;
 mod template;
+mod tiktoken;
 mod tokenizer;
 
 use buffer::{free, guard, slice, utf8, Buffer, Bytes, Failure, Ids, Kind};
@@ -59,6 +65,20 @@ pub unsafe extern "C" fn pome_edge_tokenizer_new(
         } else {
             Tokenizer::from_bpe_files(json.as_slice(), vocab.as_slice(), merges.as_slice())?
         };
+        Ok(Box::into_raw(Box::new(tokenizer)))
+    })
+    .unwrap_or(std::ptr::null_mut())
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn pome_edge_tokenizer_from_file(
+    file: tokenizer::File,
+    settings: Bytes,
+    bytes: Bytes,
+    error: *mut *mut Failure,
+) -> *mut Tokenizer {
+    guard(error, || {
+        let tokenizer = Tokenizer::from_file(file, settings.as_slice(), bytes.as_slice())?;
         Ok(Box::into_raw(Box::new(tokenizer)))
     })
     .unwrap_or(std::ptr::null_mut())

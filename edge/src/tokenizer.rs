@@ -1,4 +1,5 @@
-//! Tokenizers read from the bytes of a `tokenizer.json`, or of the older `vocab.json` and `merges.txt`.
+//! Tokenizers read from the bytes of a `tokenizer.json`, of the older `vocab.json` and `merges.txt`, or of the files of
+//! SentencePiece and tiktoken.
 //!
 //! Ids must equal those of the Python package, so the `tokenizers` crate does the work. Only the reading of BPE
 //! models is our own: upstream buffers the whole model as generic JSON values first, which alone takes longer than
@@ -12,14 +13,38 @@ use serde_json::value::RawValue;
 use serde_json::Value;
 use tokenizers::models::bpe::{BpeBuilder, BPE};
 use tokenizers::{AddedToken, DecoderWrapper, ModelWrapper};
+use tokenizers::{OffsetReferential, OffsetType, PreTokenizer};
 
 use crate::buffer::{utf8, Buffer, Failure, Ids, Kind, Outcome};
+use crate::sentencepiece::{SentencePiece, Type};
+use crate::tiktoken::Tiktoken;
 
 /// Ids above this are refused: tables are indexed by id, and no model has 16 million tokens.
 pub const MAX_ID: u32 = (1 << 24) - 1;
 
+/// The values of `pome_edge_file` in the header.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(dead_code)]
+pub enum File {
+    SentencePiece = 0,
+    Tiktoken = 1,
+}
+
+/// A search for tokens that the crate does not have.
+enum Search {
+    SentencePiece {
+        model: Box<SentencePiece>,
+        /// Every text between special tokens begins with the model's space, not only the first.
+        always_prefix: bool,
+    },
+    Tiktoken(Tiktoken),
+}
+
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    /// Used in place of the inner model, which then only knows the vocabulary.
+    search: Option<Search>,
     plan: Plan,
     size: u32,
 }
@@ -85,6 +110,43 @@ impl Tokenizer {
         Self::assemble(bpe, document)
     }
 
+    /// `settings` is a tokenizer.json without a model.
+    pub fn from_file(file: File, settings: &[u8], bytes: &[u8]) -> Outcome<Self> {
+        let mut document: Document = parse(utf8(settings, "settings")?, "settings")?;
+        let mut vocab = AHashMap::new();
+        let search = match file {
+            File::SentencePiece => {
+                let model = Box::new(SentencePiece::parse(bytes)?);
+                let decoder = serde_json::from_value(model.decoder());
+                document.decoder = Some(decoder.map_err(|e| Failure::new(Kind::Internal, e))?);
+                let mut special = Vec::new();
+                for (id, piece) in (0..).zip(&model.pieces) {
+                    vocab.insert(piece.text.clone(), id);
+                    if matches!(piece.kind, Type::Control | Type::Unknown) {
+                        special.push(Added::special(&piece.text));
+                    }
+                }
+                document.added_tokens.splice(0..0, special);
+                Search::SentencePiece {
+                    model,
+                    always_prefix: document.legacy,
+                }
+            }
+            File::Tiktoken => {
+                let model = Tiktoken::parse(bytes)?;
+                vocab.extend(model.ranks().map(|(token, id)| (spell_byte_level(token), id)));
+                Search::Tiktoken(model)
+            }
+        };
+        let bpe = Bpe {
+            vocab: Some(vocab),
+            ..Bpe::default()
+        };
+        let mut tokenizer = Self::assemble(bpe, document)?;
+        tokenizer.search = Some(search);
+        Ok(tokenizer)
+    }
+
     fn assemble(bpe: Bpe, document: Document) -> Outcome<Self> {
         if let Some(version) = document.version.filter(|v| v != "1.0") {
             let message = format!("tokenizer.json: version {version:?}, \"1.0\" expected");
@@ -118,15 +180,44 @@ impl Tokenizer {
             return Err(Failure::new(Kind::Corrupt, message));
         }
         let plan = Plan::of(inner.get_decoder())?;
-        Ok(Tokenizer { inner, plan, size })
+        Ok(Tokenizer {
+            inner,
+            search: None,
+            plan,
+            size,
+        })
     }
 
     /// Bytes that are not UTF-8 become U+FFFD first, as in Python's `bytes.decode(errors="replace")`.
     pub fn encode(&self, text: &[u8], add_special: bool) -> Outcome<Vec<u32>> {
         let text = String::from_utf8_lossy(text);
+        if let Some(search) = &self.search {
+            return self.encode_by(search, &text);
+        }
         let encoding = self.inner.encode_fast(text, add_special);
         let encoding = encoding.map_err(|e| Failure::new(Kind::Corrupt, e))?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    fn encode_by(&self, search: &Search, text: &str) -> Outcome<Vec<u32>> {
+        let added = self.inner.get_added_vocabulary();
+        let mut parts = added.extract_and_normalize(self.inner.get_normalizer(), text);
+        if let Some(pattern) = self.inner.get_pre_tokenizer() {
+            let cut = pattern.pre_tokenize(&mut parts);
+            cut.map_err(|e| Failure::new(Kind::Corrupt, e))?;
+        }
+        let mut ids = Vec::new();
+        let parts = parts.get_splits(OffsetReferential::Original, OffsetType::None);
+        for (i, (part, _, tokens)) in parts.into_iter().enumerate() {
+            match (tokens, search) {
+                (Some(tokens), _) => ids.extend(tokens.iter().map(|token| token.id)),
+                (None, Search::Tiktoken(model)) => model.encode(part.as_bytes(), &mut ids),
+                (None, Search::SentencePiece { model, always_prefix }) => {
+                    model.encode(part, *always_prefix || i == 0, &mut ids)
+                }
+            }
+        }
+        Ok(ids)
     }
 
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Outcome<String> {
@@ -344,6 +435,20 @@ fn byte_of(character: char) -> Option<u8> {
     }
 }
 
+/// The other way round.
+fn spell_byte_level(bytes: &[u8]) -> String {
+    let spell = |&byte: &u8| {
+        let code = match byte {
+            0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF => u32::from(byte),
+            0..=0x20 => 0x100 + u32::from(byte),
+            0x7F..=0xA0 => 0x121 + u32::from(byte - 0x7F),
+            0xAD => 0x143,
+        };
+        char::from_u32(code).unwrap_or_default()
+    };
+    bytes.iter().map(spell).collect()
+}
+
 /// A token with any character outside the table stands for its own UTF-8, as in upstream's decoder.
 fn append_byte_level(token: &str, bytes: &mut Vec<u8>) {
     let start = bytes.len();
@@ -377,12 +482,22 @@ struct Document<'a> {
     pre_tokenizer: Option<tokenizers::PreTokenizerWrapper>,
     post_processor: Option<tokenizers::PostProcessorWrapper>,
     decoder: Option<DecoderWrapper>,
+    /// Of SentencePiece models alone: as transformers' classes have it in tokenizer_config.json.
+    #[serde(default)]
+    legacy: bool,
 }
 
 #[derive(Deserialize)]
 struct Added {
     #[serde(flatten)]
     token: AddedToken,
+}
+
+impl Added {
+    fn special(content: &str) -> Self {
+        let token = AddedToken::from(content, true).normalized(false);
+        Added { token }
+    }
 }
 
 #[derive(Deserialize, Default)]

@@ -29,7 +29,7 @@ struct TokenizerFolder {
   const NamedTemplate* template_for(bool tools) const;
 };
 
-// Reads tokenizer.json (or vocab.json with merges.txt), tokenizer_config.json, special_tokens_map.json,
+// Reads tokenizer.json (or the older files of older_files.h), tokenizer_config.json, special_tokens_map.json,
 // chat_template.jinja, chat_template.json and additional_chat_templates/*.jinja. Throws Error: not_found (no
 // tokenizer at all), unsupported (only formats that nothing here reads; they are named), corrupt.
 TokenizerFolder load_tokenizer(const fs::path& folder);

@@ -30,31 +30,46 @@ std::vector<AddedToken> read_added(const pome_edge_tokenizer* handle) {
 
 void Tokenizer::Free::operator()(pome_edge_tokenizer* handle) const { pome_edge_tokenizer_free(handle); }
 
-Tokenizer::Tokenizer(pome_edge_tokenizer* handle, const std::optional<Surround>& surround)
-    : handle_(handle), added_(read_added(handle)), own_surround_(surround.has_value()) {
+Tokenizer::Tokenizer(pome_edge_tokenizer* handle) : handle_(handle), added_(read_added(handle)) {}
+
+void Tokenizer::put_around(const Surround& surround) {
+  own_surround_ = true;
   const auto append = [this](const std::optional<std::string>& name, std::vector<std::int32_t>& ids) {
     if (!name) return;
     const std::optional<std::int32_t> id = id_of(*name);
     if (!id) fail(ErrorKind::corrupt, "tokenizer_config.json: token \"{}\" is not in the vocabulary", *name);
     ids.push_back(*id);
   };
-  if (surround) {
-    append(surround->before, before_);
-    append(surround->after, after_);
-  }
+  append(surround.before, before_);
+  append(surround.after, after_);
 }
 
 Tokenizer::~Tokenizer() = default;
 
 std::shared_ptr<const Tokenizer> Tokenizer::parse(std::string_view tokenizer_json) {
-  return std::shared_ptr<const Tokenizer>(new Tokenizer(open(edge::bytes(tokenizer_json), {}, {}), {}));
+  return std::shared_ptr<const Tokenizer>(new Tokenizer(open(edge::bytes(tokenizer_json), {}, {})));
 }
 
 std::shared_ptr<const Tokenizer> Tokenizer::parse_bpe(std::string_view settings, std::string_view vocab_json,
                                                       std::string_view merges_txt,
                                                       const std::optional<Surround>& surround) {
-  return std::shared_ptr<const Tokenizer>(
-      new Tokenizer(open(edge::bytes(settings), edge::bytes(vocab_json), edge::bytes(merges_txt)), surround));
+  const std::shared_ptr<Tokenizer> tokenizer(
+      new Tokenizer(open(edge::bytes(settings), edge::bytes(vocab_json), edge::bytes(merges_txt))));
+  if (surround) tokenizer->put_around(*surround);
+  return tokenizer;
+}
+
+std::shared_ptr<const Tokenizer> Tokenizer::parse_file(
+    TokenizerFile kind, std::string_view settings, std::string_view bytes,
+    const std::function<Surround(const Tokenizer&)>& around) {
+  edge::Call call;
+  pome_edge_tokenizer* handle = pome_edge_tokenizer_from_file(
+      kind == TokenizerFile::sentencepiece ? POME_EDGE_SENTENCEPIECE : POME_EDGE_TIKTOKEN,
+      edge::bytes(settings), edge::bytes(bytes), call.slot());
+  call.check();
+  const std::shared_ptr<Tokenizer> tokenizer(new Tokenizer(handle));
+  tokenizer->put_around(around(*tokenizer));
+  return tokenizer;
 }
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_special) const {

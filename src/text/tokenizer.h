@@ -1,10 +1,11 @@
 // Text to token ids and back, by a model's own tokenizer files.
 //
 // Ids and decoded text equal those of the Python package `tokenizers`, whose Rust crate does the work
-// (edge/).
+// (edge/); ids of SentencePiece and tiktoken files equal those of the libraries that these come from.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -22,6 +23,9 @@ struct AddedToken {
   std::string content;
   bool special = false;  // left out of decoded text on request, never matched by a grammar
 };
+
+// Files that hold a model, in formats other than tokenizer.json.
+enum class TokenizerFile : std::uint8_t { sentencepiece, tiktoken };
 
 // Tokens put around a text, by name.
 struct Surround {
@@ -62,6 +66,11 @@ class Tokenizer {
   static std::shared_ptr<const Tokenizer> parse_bpe(std::string_view settings, std::string_view vocab_json,
                                                     std::string_view merges_txt,
                                                     const std::optional<Surround>& surround = {});
+  // The content of another kind of file; settings is a tokenizer.json without a model. around says, once the
+  // vocabulary is known, what stands around a text.
+  static std::shared_ptr<const Tokenizer> parse_file(TokenizerFile kind, std::string_view settings,
+                                                     std::string_view bytes,
+                                                     const std::function<Surround(const Tokenizer&)>& around);
   ~Tokenizer();
   Tokenizer(const Tokenizer&) = delete;
 
@@ -90,7 +99,8 @@ class Tokenizer {
     void operator()(pome_edge_tokenizer* handle) const;
   };
 
-  Tokenizer(pome_edge_tokenizer* handle, const std::optional<Surround>& surround);
+  explicit Tokenizer(pome_edge_tokenizer* handle);
+  void put_around(const Surround& surround);
 
   std::unique_ptr<pome_edge_tokenizer, Free> handle_;
   std::vector<AddedToken> added_;
