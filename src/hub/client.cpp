@@ -11,15 +11,10 @@
 namespace pome::hub {
 namespace {
 
-constexpr int most_redirects = 10;
 constexpr int tries_unreached = 3;  // where nobody answers at all, somebody waits before a terminal
 
 bool is_transient(int status) {
   return status == 408 || status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
-}
-
-bool is_redirect(int status) {
-  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
 struct Collector : Receiver {
@@ -52,6 +47,10 @@ struct Collector : Receiver {
 
 }  // namespace
 
+bool is_redirect(int status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
 std::string status_text(int status) {
   constexpr std::pair<int, const char*> names[]{
       {400, "Bad Request"},
@@ -73,8 +72,9 @@ std::string status_text(int status) {
   return fmt::format("status {}", status);
 }
 
-bool Retries::wait(std::string reason, int tries, std::optional<std::chrono::milliseconds> asked) {
-  if (++failed_ >= tries) return false;
+std::optional<std::chrono::milliseconds> Retries::next(std::string reason, int tries,
+                                                       std::optional<std::chrono::milliseconds> asked) {
+  if (++failed_ >= tries) return std::nullopt;
   std::chrono::milliseconds wait = options_.first_wait * (1 << std::min(failed_ - 1, 10));
   wait = std::min(wait, std::chrono::milliseconds(8000));
   if (asked) {
@@ -82,27 +82,30 @@ bool Retries::wait(std::string reason, int tries, std::optional<std::chrono::mil
       fail(ErrorKind::network, "{}; it asks to wait {} s, at most {} s are waited", reason,
            asked->count() / 1000, options_.longest_wait.count() / 1000);
     }
-    wait = std::max(*asked, std::chrono::milliseconds(1));
+    wait = *asked;
   }
   options_.on_retry({.reason = std::move(reason), .wait = wait, .attempt = failed_});
-  const auto end = std::chrono::steady_clock::now() + wait;
-  while (std::chrono::steady_clock::now() < end) {
-    if (options_.cancelled()) throw Error(ErrorKind::interrupted, "interrupted");
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
-    std::this_thread::sleep_for(
-        std::min(left + std::chrono::milliseconds(1), std::chrono::milliseconds(100)));
+  return wait;
+}
+
+void pause(const Options& options, std::chrono::milliseconds time) {
+  const auto end = std::chrono::steady_clock::now() + time;
+  while (true) {
+    if (options.cancelled()) throw Error(ErrorKind::interrupted, "interrupted");
+    const auto left = end - std::chrono::steady_clock::now();
+    if (left.count() <= 0) return;
+    std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(left, std::chrono::milliseconds(100)));
   }
-  return true;
 }
 
-bool Retries::again(const Failure& failure) {
-  if (failure.hopeless) return false;
-  return wait(failure.text, failure.reached ? options_.tries : std::min(options_.tries, tries_unreached), {});
+std::optional<std::chrono::milliseconds> Retries::after(const Failure& failure) {
+  if (failure.hopeless) return std::nullopt;
+  return next(failure.text, failure.reached ? options_.tries : std::min(options_.tries, tries_unreached), {});
 }
 
-bool Retries::again(const std::string& url, int status, const Headers& headers) {
-  if (!is_transient(status)) return false;
+std::optional<std::chrono::milliseconds> Retries::after(const std::string& url, int status,
+                                                        const Headers& headers) {
+  if (!is_transient(status)) return std::nullopt;
   std::optional<std::chrono::milliseconds> asked;
   if (const auto after = headers.find("retry-after")) {
     asked = parse_retry_after(*after, std::time(nullptr));
@@ -110,7 +113,7 @@ bool Retries::again(const std::string& url, int status, const Headers& headers) 
     // One second more, as huggingface_hub: the window is full until its end.
     if (const auto seconds = parse_rate_limit(*limit)) asked = *seconds + std::chrono::seconds(1);
   }
-  return wait(fmt::format("{}: {}", host_of(url), status_text(status)), options_.tries, asked);
+  return next(fmt::format("{}: {}", host_of(url), status_text(status)), options_.tries, asked);
 }
 
 struct Client::Pool {
@@ -135,11 +138,16 @@ Answer Client::fetch_once(Transfers& transfers, const Request& request, const Bo
       throw;
     }
     if (collector.failure) {
-      if (retries.again(*collector.failure)) continue;
+      if (const auto wait = retries.after(*collector.failure)) {
+        pause(options_, *wait);
+        continue;
+      }
       throw Error(ErrorKind::network, collector.failure->text);
     }
     Answer& answer = collector.answer;
-    if (!retries.again(request.url, answer.status, answer.headers)) return std::move(answer);
+    const auto wait = retries.after(request.url, answer.status, answer.headers);
+    if (!wait) return std::move(answer);
+    pause(options_, *wait);
   }
 }
 

@@ -37,18 +37,25 @@ class Retries {
  public:
   explicit Retries(const Options& options) : options_(options) {}
 
-  // Waits and returns true, or false where it is no use. Throws Error(interrupted); network where a server
+  // How long to wait before asking again; nothing where it is no use. Throws Error(network) where a server
   // asks to wait longer than options.longest_wait.
-  bool again(const Failure& failure);
-  bool again(const std::string& url, int status, const Headers& headers);
+  std::optional<std::chrono::milliseconds> after(const Failure& failure);
+  std::optional<std::chrono::milliseconds> after(const std::string& url, int status, const Headers& headers);
 
   void progress() { failed_ = 0; }  // the next failure counts as the first
 
  private:
-  bool wait(std::string reason, int tries, std::optional<std::chrono::milliseconds> asked);
+  std::optional<std::chrono::milliseconds> next(std::string reason, int tries,
+                                                std::optional<std::chrono::milliseconds> asked);
   const Options& options_;
   int failed_ = 0;
 };
+
+// Throws Error(interrupted) as soon as options.cancelled().
+void pause(const Options& options, std::chrono::milliseconds time);
+
+constexpr int most_redirects = 10;
+bool is_redirect(int status);
 
 // "503 Service Unavailable"
 std::string status_text(int status);
