@@ -182,6 +182,9 @@ class RepoScan {
 
   void read_unfinished() {
     for (const auto& entry : entries(repo_.folder / ".pome")) {
+      const fs::path blob = repo_.folder / "blobs" / entry.path().stem();
+      std::error_code none;
+      if (entry.path().extension() == ".states" && fs::exists(blob, none)) continue;  // of a whole file
       const bool gone = entry.path().filename().string().starts_with(gone_prefix);
       add_stray(gone ? repo_.orphans : repo_.partials, entry.path());
     }

@@ -8,6 +8,8 @@ What there is, and how it is used.
   get and keep
     list        the models that are here
     import      names for models in folders of your own
+    rm          delete models; shows first what that frees
+    clean       find what can go, and delete it when told to
     show        architecture, size, memory, files and licence of a model
     alias       short names for models, with their settings
   
