@@ -3,14 +3,13 @@
 // The shape is avx512vnni.cpp's at half the width: gemv walks one row of W at a time, gemm unpacks a panel of
 // 16 rows by one block of K and runs tiles of 4 rows of x over it (8 of the 16 registers accumulate).
 #include "kernels/avx2.h"
+#include "kernels/qmm/gemm_impl.h"
 #include "kernels/qmm/layout.h"
 #include "kernels/qmm/levels.h"
 
 namespace pome::kernels::qmm::avx2 {
 namespace {
 
-constexpr int panel_rows = 16;
-constexpr int largest_tile = 4;
 constexpr int prefetch_bytes = 4096;
 
 using Dword = std::int32_t __attribute__((may_alias));
@@ -57,8 +56,8 @@ inline void load_scales(float* out, const void* values, Element type, std::int64
 // The integer sums of a block's 16 units; x is in the order of layout.h.
 template <int Bits, int Unit>
 inline void block_sums(__m256i* sums, const std::uint8_t* w, const std::int16_t* x) {
-  constexpr int interleave = interleave_of(Bits);
-  constexpr UnitLayout layout = unit_layout(interleave, Unit);
+  constexpr int interleave = interleave_of(Bits, false);
+  constexpr UnitLayout layout = unit_layout(interleave, Unit, false);
   if constexpr (interleave > 1) {
     const __m256i mask = _mm256_set1_epi16((1 << Bits) - 1);
     for (int half = 0; half < 2; ++half) {
@@ -124,7 +123,7 @@ struct Padded {
 // True where reading `bytes` bytes at `codes` with natural_codes would touch what lies behind the matrix.
 template <int Bits>
 inline bool reaches_past(const QuantizedMatrix& w, const std::uint8_t* codes, std::int64_t bytes) {
-  return interleave_of(Bits) == 1 &&
+  return interleave_of(Bits, false) == 1 &&
          codes + bytes + 16 > w.codes + static_cast<std::int64_t>(w.rows) * (w.columns / 8 * Bits);
 }
 
@@ -141,7 +140,7 @@ void gemv_of(const QuantizedMatrix& w, const Activations& x, int row, float* y, 
   Padded<Bits, Unit> padded;
   alignas(32) float scales[units_per_block], biases[units_per_block];
   for (int n = begin; n < end; ++n) {
-    float total = 0;
+    __m256 v[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
     for (int u = 0; u < valid_units; u += units_per_block) {
       const int units = valid_units - u < units_per_block ? valid_units - u : units_per_block;
       const std::uint8_t* wb = w.codes + n * row_bytes + u / units_per_block * (block / 8 * Bits);
@@ -152,15 +151,13 @@ void gemv_of(const QuantizedMatrix& w, const Activations& x, int row, float* y, 
       const std::int64_t group = n * groups + (two_per_group ? u / 2 : u);
       load_scales(scales, w.scales, w.scale_type, group, units, two_per_group);
       load_scales(biases, w.biases, w.scale_type, group, units, two_per_group);
-      __m256 v[2];
       for (int h = 0; h < 2; ++h) {
         const __m256 scale = _mm256_mul_ps(_mm256_load_ps(scales + 8 * h), _mm256_loadu_ps(d + u + 8 * h));
-        v[h] = _mm256_fmadd_ps(_mm256_load_ps(biases + 8 * h), _mm256_loadu_ps(sum + u + 8 * h),
-                               _mm256_mul_ps(_mm256_cvtepi32_ps(sums[h]), scale));
+        v[h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[h]), scale, v[h]);
+        v[h] = _mm256_fmadd_ps(_mm256_load_ps(biases + 8 * h), _mm256_loadu_ps(sum + u + 8 * h), v[h]);
       }
-      total += sum_by_halves(v[0], v[1]);
     }
-    y[n] = total;
+    y[n] = sum_by_halves(v[0], v[1]);
   }
 }
 
@@ -183,196 +180,163 @@ inline void transpose(__m256i* r) {
   }
 }
 
-// 16 rows of W by one block of K: pairs[unit][pair][row] (two 16-bit codes each), scales and biases
-// [unit][row].
-struct Panel {
-  alignas(64) Dword pairs[units_per_block * 32 * panel_rows];
-  alignas(64) float scales[units_per_block * panel_rows];
-  alignas(64) float biases[units_per_block * panel_rows];
-};
-
 inline void store(Dword* to, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(to), v); }
 
 template <int Bits, int Unit>
-inline void fill_pairs(Dword* out, const std::uint8_t* const* rows, int units) {
-  constexpr int interleave = interleave_of(Bits);
-  constexpr UnitLayout layout = unit_layout(interleave, Unit);
-  __m256i r[8];
-  if constexpr (interleave > 1) {
-    const __m256i mask = _mm256_set1_epi32(((1 << Bits) - 1) * 0x00010001);
-    const int dwords = units * layout.dwords;
-    for (int first = 0; first < dwords; first += 8) {
-      const int count = dwords - first < 8 ? dwords - first : 8;
-      alignas(32) Dword tail[8] = {};
-      for (int i = 0; i < 8; ++i) {
-        if (count == 8) {
-          r[i] = load(rows[i] + first * 4);
-        } else {
-          __builtin_memcpy(tail, rows[i] + first * 4, static_cast<unsigned>(count) * 4);
-          r[i] = load(tail);
+struct Gemm {
+  static constexpr int panel_rows = 16;
+  static constexpr int largest_tile = 4;
+  static constexpr bool bytes = false;
+  static constexpr int interleave = interleave_of(Bits, false);
+  static constexpr UnitLayout layout = unit_layout(interleave, Unit, false);
+
+  // 8 rows, `units` units of a block.
+  static void fill_pairs(Dword* out, const std::uint8_t* const* rows, int units) {
+    __m256i r[8];
+    if constexpr (interleave > 1) {
+      const __m256i mask = _mm256_set1_epi32(((1 << Bits) - 1) * 0x00010001);
+      const int dwords = units * layout.dwords;
+      for (int first = 0; first < dwords; first += 8) {
+        const int count = dwords - first < 8 ? dwords - first : 8;
+        alignas(32) Dword tail[8] = {};
+        for (int i = 0; i < 8; ++i) {
+          if (count == 8) {
+            r[i] = load(rows[i] + first * 4);
+          } else {
+            __builtin_memcpy(tail, rows[i] + first * 4, static_cast<unsigned>(count) * 4);
+            r[i] = load(tail);
+          }
         }
-      }
-      transpose(r);
-      for (int i = 0; i < count; ++i) {
-        const int unit = (first + i) / layout.dwords;
-        Dword* to = out + (unit * (Unit / 2) + (first + i) % layout.dwords) * panel_rows;
-        for (int j = 0; j < interleave; ++j) {
-          store(to + j * layout.dwords * panel_rows,
-                _mm256_and_si256(_mm256_srli_epi32(r[i], j * Bits), mask));
-        }
-      }
-    }
-  } else {
-    for (int h = 0; h < units * Unit / 16; ++h) {
-      for (int i = 0; i < 8; ++i) r[i] = natural_codes<Bits>(rows[i] + h * 2 * Bits);
-      transpose(r);
-      for (int i = 0; i < 8; ++i) store(out + (h * 8 + i) * panel_rows, r[i]);
-    }
-  }
-}
-
-template <int Bits, int Unit>
-void fill_panel(Panel& panel, const QuantizedMatrix& w, int first_row, int first_unit, int units) {
-  const std::int64_t row_bytes = static_cast<std::int64_t>(w.columns) / 8 * Bits;
-  const std::int64_t groups = w.columns / w.group;
-  const bool two_per_group = w.group > Unit;
-  const int first_group = two_per_group ? first_unit / 2 : first_unit;
-  Padded<Bits, Unit> padded[8];
-  for (int half = 0; half < panel_rows; half += 8) {
-    const std::uint8_t* rows[8];
-    for (int i = 0; i < 8; ++i) {
-      const int n = first_row + half + i < w.rows ? first_row + half + i : w.rows - 1;
-      rows[i] = w.codes + n * row_bytes + static_cast<std::int64_t>(first_unit) * Unit / 8 * Bits;
-      if (reaches_past<Bits>(w, rows[i], units * Unit / 8 * Bits)) rows[i] = padded[i].take(rows[i], units);
-      alignas(32) float scales[units_per_block], biases[units_per_block];
-      const std::int64_t group = n * groups + first_group;
-      load_scales(scales, w.scales, w.scale_type, group, units, two_per_group);
-      load_scales(biases, w.biases, w.scale_type, group, units, two_per_group);
-      for (int u = 0; u < units_per_block; ++u) {
-        panel.scales[u * panel_rows + half + i] = scales[u];
-        panel.biases[u * panel_rows + half + i] = biases[u];
-      }
-    }
-    fill_pairs<Bits, Unit>(panel.pairs + half, rows, units);
-  }
-}
-
-// Tiles of nearly equal size: one row alone would leave most accumulators idle.
-inline int rows_of_next_tile(int rows) {
-  const int tiles = (rows + largest_tile - 1) / largest_tile;
-  return (rows + tiles - 1) / tiles;
-}
-
-struct Tile {
-  const Dword* x;       // row 0's pairs of this block
-  std::int64_t stride;  // dwords from row to row
-  const float* d;       // row 0's scales of this block
-  const float* sum;
-  int units_stride;
-  float* y;
-  std::int64_t y_stride;
-  int columns;
-};
-
-// y += the block's sums for Rows rows of x and the panel's 16 columns. The units come in counter_order and
-// are added like a binary counter: `pending[l]` is the sum of 2^l of them that waits for its neighbour.
-template <int Rows>
-void multiply_tile(const Panel& panel, const UnitLayout& layout, int units, const Tile& tile) {
-  alignas(32) float pending[4][2 * Rows][8];
-  const int unit_pairs = layout.runs * layout.dwords;
-  __m256 v[2 * Rows];
-  for (int i = 0; i < units_per_block; ++i) {
-    const int unit = counter_order[i];
-    __m256i sums[2 * Rows];
-    for (__m256i& sum : sums) sum = _mm256_setzero_si256();
-    if (unit < units) {
-      const Dword* pairs = panel.pairs + unit * unit_pairs * panel_rows;
-      const Dword* run = tile.x + layout.first(unit);
-      for (int j = 0; j < layout.runs; ++j, run += layout.run_stride) {
-        for (int p = 0; p < layout.dwords; ++p, pairs += panel_rows) {
-          const __m256i w0 = load(pairs), w1 = load(pairs + 8);
-#pragma clang loop unroll(full)
-          for (int m = 0; m < Rows; ++m) {
-            const __m256i x = _mm256_set1_epi32(run[m * tile.stride + p]);
-            sums[2 * m] = add_products(sums[2 * m], w0, x);
-            sums[2 * m + 1] = add_products(sums[2 * m + 1], w1, x);
+        transpose(r);
+        for (int i = 0; i < count; ++i) {
+          const int unit = (first + i) / layout.dwords;
+          Dword* to = out + (unit * (Unit / 2) + (first + i) % layout.dwords) * panel_rows;
+          for (int j = 0; j < interleave; ++j) {
+            store(to + j * layout.dwords * panel_rows,
+                  _mm256_and_si256(_mm256_srli_epi32(r[i], j * Bits), mask));
           }
         }
       }
-    }
-#pragma clang loop unroll(full)
-    for (int m = 0; m < Rows; ++m) {
-      const __m256 d = _mm256_set1_ps(tile.d[m * tile.units_stride + unit]);
-      const __m256 sum = _mm256_set1_ps(tile.sum[m * tile.units_stride + unit]);
-#pragma clang loop unroll(full)
-      for (int h = 0; h < 2; ++h) {
-        const __m256 scale = _mm256_mul_ps(_mm256_load_ps(panel.scales + unit * panel_rows + 8 * h), d);
-        v[2 * m + h] = _mm256_fmadd_ps(_mm256_load_ps(panel.biases + unit * panel_rows + 8 * h), sum,
-                                       _mm256_mul_ps(_mm256_cvtepi32_ps(sums[2 * m + h]), scale));
+    } else {
+      for (int h = 0; h < units * Unit / 16; ++h) {
+        for (int i = 0; i < 8; ++i) r[i] = natural_codes<Bits>(rows[i] + h * 2 * Bits);
+        transpose(r);
+        for (int i = 0; i < 8; ++i) store(out + (h * 8 + i) * panel_rows, r[i]);
       }
     }
-    int level = 0;
-    for (; i >> level & 1; ++level) {
-#pragma clang loop unroll(full)
-      for (int c = 0; c < 2 * Rows; ++c) v[c] = _mm256_add_ps(_mm256_load_ps(pending[level][c]), v[c]);
-    }
-    if (level < 4) {
-#pragma clang loop unroll(full)
-      for (int c = 0; c < 2 * Rows; ++c) _mm256_store_ps(pending[level][c], v[c]);
+  }
+
+  static void fill(const Panel& panel, const QuantizedMatrix& w, const Activations& x, int first_row) {
+    const std::int64_t row_bytes = static_cast<std::int64_t>(w.columns) / 8 * Bits;
+    const std::int64_t groups = w.columns / w.group;
+    const bool two_per_group = w.group > Unit;
+    const int valid_units = w.columns / Unit;
+    Padded<Bits, Unit> padded[8];
+    for (int u = 0; u < x.units; u += units_per_block) {
+      const int units = valid_units - u < units_per_block ? valid_units - u : units_per_block;
+      for (int half = 0; half < panel_rows; half += 8) {
+        const std::uint8_t* rows[8];
+        for (int i = 0; i < 8; ++i) {
+          const int n = first_row + half + i < w.rows ? first_row + half + i : w.rows - 1;
+          rows[i] = w.codes + n * row_bytes + static_cast<std::int64_t>(u) * Unit / 8 * Bits;
+          if (reaches_past<Bits>(w, rows[i], units * Unit / 8 * Bits)) {
+            rows[i] = padded[i].take(rows[i], units);
+          }
+          alignas(32) float scales[units_per_block], biases[units_per_block];
+          const std::int64_t group = n * groups + (two_per_group ? u / 2 : u);
+          load_scales(scales, w.scales, w.scale_type, group, units, two_per_group);
+          load_scales(biases, w.biases, w.scale_type, group, units, two_per_group);
+          for (int l = 0; l < units_per_block; ++l) {
+            panel.scales[(u + l) * panel_rows + half + i] = scales[l];
+            panel.biases[(u + l) * panel_rows + half + i] = biases[l];
+          }
+        }
+        fill_pairs(static_cast<Dword*>(panel.codes) + u * (Unit / 2) * panel_rows + half, rows, units);
+      }
     }
   }
-  for (int m = 0; m < Rows; ++m) {
-    alignas(32) float sums[panel_rows];
-    _mm256_store_ps(sums, v[2 * m]);
-    _mm256_store_ps(sums + 8, v[2 * m + 1]);
-    float* y = tile.y + m * tile.y_stride;
-    for (int c = 0; c < tile.columns; ++c) y[c] += sums[c];
+
+  // y of Rows rows and the panel's columns. Lane by lane, in counter_order, the lane's units are added up;
+  // lanes are added like a binary counter: `pending[l]` is the sum of 2^l of them that waits for its
+  // neighbour.
+  template <int Rows>
+  static void multiply_tile(const Panel& panel, const Tile& tile) {
+    alignas(32) float pending[4][2 * Rows][8];
+    const Activations& x = tile.x;
+    const std::int64_t stride = x.stride / 2;
+    const auto* q = static_cast<const Dword*>(x.q) + tile.first * stride;
+    const float* d = x.scale + static_cast<std::int64_t>(tile.first) * x.units;
+    const float* sum = x.sum + static_cast<std::int64_t>(tile.first) * x.units;
+    const int valid_units = x.columns / Unit;
+    __m256 v[2 * Rows];
+    for (int i = 0; i < units_per_block; ++i) {
+      for (__m256& lane : v) lane = _mm256_setzero_ps();
+      for (int u = counter_order[i], b = 0; u < x.units; u += units_per_block, ++b) {
+        __m256i sums[2 * Rows];
+        for (__m256i& s : sums) s = _mm256_setzero_si256();
+        if (u < valid_units) {
+          const Dword* pairs = static_cast<const Dword*>(panel.codes) + u * (Unit / 2) * panel_rows;
+          const Dword* run = q + b * (units_per_block * Unit / 2) + layout.first(counter_order[i]);
+          for (int j = 0; j < layout.runs; ++j, run += layout.run_stride) {
+            for (int p = 0; p < layout.dwords; ++p, pairs += panel_rows) {
+              const __m256i w0 = load(pairs), w1 = load(pairs + 8);
+#pragma clang loop unroll(full)
+              for (int m = 0; m < Rows; ++m) {
+                const __m256i words = _mm256_set1_epi32(run[m * stride + p]);
+                sums[2 * m] = add_products(sums[2 * m], w0, words);
+                sums[2 * m + 1] = add_products(sums[2 * m + 1], w1, words);
+              }
+            }
+          }
+        }
+#pragma clang loop unroll(full)
+        for (int m = 0; m < Rows; ++m) {
+          const __m256 dm = _mm256_set1_ps(d[m * x.units + u]), sm = _mm256_set1_ps(sum[m * x.units + u]);
+#pragma clang loop unroll(full)
+          for (int h = 0; h < 2; ++h) {
+            const __m256 scale = _mm256_mul_ps(_mm256_load_ps(panel.scales + u * panel_rows + 8 * h), dm);
+            const __m256 bias = _mm256_load_ps(panel.biases + u * panel_rows + 8 * h);
+            v[2 * m + h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[2 * m + h]), scale, v[2 * m + h]);
+            v[2 * m + h] = _mm256_fmadd_ps(bias, sm, v[2 * m + h]);
+          }
+        }
+      }
+      int level = 0;
+      for (; i >> level & 1; ++level) {
+#pragma clang loop unroll(full)
+        for (int c = 0; c < 2 * Rows; ++c) v[c] = _mm256_add_ps(_mm256_load_ps(pending[level][c]), v[c]);
+      }
+      if (level < 4) {
+#pragma clang loop unroll(full)
+        for (int c = 0; c < 2 * Rows; ++c) _mm256_store_ps(pending[level][c], v[c]);
+      }
+    }
+    for (int m = 0; m < Rows; ++m) {
+      alignas(32) float sums[panel_rows];
+      _mm256_store_ps(sums, v[2 * m]);
+      _mm256_store_ps(sums + 8, v[2 * m + 1]);
+      __builtin_memcpy(tile.y + m * tile.y_stride, sums, static_cast<unsigned>(tile.columns) * 4);
+    }
   }
-}
+
+  static void multiply(const Panel& panel, const Tile& tile, int rows) {
+    switch (rows) {
+      case 1:
+        return multiply_tile<1>(panel, tile);
+      case 2:
+        return multiply_tile<2>(panel, tile);
+      case 3:
+        return multiply_tile<3>(panel, tile);
+      default:
+        return multiply_tile<4>(panel, tile);
+    }
+  }
+};
 
 template <int Bits, int Unit>
 void gemm_of(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
-             int end) {
-  constexpr UnitLayout layout = unit_layout(interleave_of(Bits), Unit);
-  Panel panel;
-  const int valid_units = w.columns / Unit;
-  for (int n = begin; n < end; n += panel_rows) {
-    const int columns = end - n < panel_rows ? end - n : panel_rows;
-    for (int m = 0; m < x.rows; ++m) {
-      for (int c = 0; c < columns; ++c) y[m * y_stride + n + c] = 0;
-    }
-    for (int u = 0; u < valid_units; u += units_per_block) {
-      const int units = valid_units - u < units_per_block ? valid_units - u : units_per_block;
-      fill_panel<Bits, Unit>(panel, w, n, u, units);
-      for (int m = 0, tile_rows; m < x.rows; m += tile_rows) {
-        tile_rows = rows_of_next_tile(x.rows - m);
-        const std::int64_t scales = static_cast<std::int64_t>(m) * x.units + u;
-        const Tile tile = {reinterpret_cast<const Dword*>(static_cast<const std::int16_t*>(x.q) +
-                                                          m * x.stride + static_cast<std::int64_t>(u) * Unit),
-                           x.stride / 2,
-                           x.scale + scales,
-                           x.sum + scales,
-                           x.units,
-                           y + m * y_stride + n,
-                           y_stride,
-                           columns};
-        switch (tile_rows) {
-          case 1:
-            multiply_tile<1>(panel, layout, units, tile);
-            break;
-          case 2:
-            multiply_tile<2>(panel, layout, units, tile);
-            break;
-          case 3:
-            multiply_tile<3>(panel, layout, units, tile);
-            break;
-          default:
-            multiply_tile<largest_tile>(panel, layout, units, tile);
-            break;
-        }
-      }
-    }
-  }
+             int end, void* scratch) {
+  walk_panels<Gemm<Bits, Unit>>(w, x, y, y_stride, begin, end, scratch);
 }
 
 inline std::uint32_t largest_of(__m256i v) {
@@ -385,6 +349,34 @@ inline int sum_of(__m256i v) {
   const __m128i v4 = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
   const __m128i v2 = _mm_add_epi32(v4, _mm_shuffle_epi32(v4, 0x4e));
   return _mm_cvtsi128_si32(_mm_add_epi32(v2, _mm_shuffle_epi32(v2, 0xb1)));
+}
+
+// Rows of q are dealt out in spans that hold whole chunks and whole units of every format.
+constexpr int span = 256;
+
+template <int Interleave>
+inline void deal_span(const std::int16_t* natural, std::int16_t* q) {
+  constexpr int chunk = 32 * Interleave;
+  for (int first = 0; first < span; first += chunk) {
+    for (int j = 0; j < Interleave; ++j) {
+      for (int lane = 0; lane < 32; ++lane) {
+        q[first + j * 32 + lane] = natural[first + lane * Interleave + j];
+      }
+    }
+  }
+}
+
+inline void deal_span(int interleave, const std::int16_t* natural, std::int16_t* q) {
+  switch (interleave) {
+    case 2:
+      return deal_span<2>(natural, q);
+    case 4:
+      return deal_span<4>(natural, q);
+    case 8:
+      return deal_span<8>(natural, q);
+    default:
+      return deal_span<1>(natural, q);
+  }
 }
 
 // x null: a unit behind K.
@@ -440,9 +432,9 @@ void gemv(const QuantizedMatrix& w, const Activations& x, int row, float* y, int
   POME_QMM_DISPATCH(gemv_of, w, x, row, y, begin, end)
 }
 
-void gemm(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
-          int end) {
-  POME_QMM_DISPATCH(gemm_of, w, x, y, y_stride, begin, end)
+void gemm(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin, int end,
+          void* scratch) {
+  POME_QMM_DISPATCH(gemm_of, w, x, y, y_stride, begin, end, scratch)
 }
 
 }  // namespace pome::kernels::qmm::avx2

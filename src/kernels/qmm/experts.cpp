@@ -8,10 +8,8 @@
 namespace pome::kernels {
 namespace {
 
-std::int64_t element_size(const Activations& x) { return x.format.bytes ? 1 : 2; }
-
 void* row_of(const Activations& x, int row) {
-  return static_cast<std::uint8_t*>(x.q) + row * x.stride * element_size(x);
+  return static_cast<std::uint8_t*>(x.q) + row * x.stride * x.format.element_bytes();
 }
 
 }  // namespace
@@ -37,7 +35,7 @@ Activations slice(const Activations& x, int begin, int end) {
 
 void gather(const Activations& from, const std::int32_t* rows, const Activations& to) {
   const auto q_bytes =
-      static_cast<std::size_t>(std::int64_t{from.units} * from.format.unit * element_size(from));
+      static_cast<std::size_t>(std::int64_t{from.units} * from.format.unit * from.format.element_bytes());
   const auto units = static_cast<std::size_t>(from.units);
   for (int i = 0; i < to.rows; ++i) {
     const std::int64_t source = std::int64_t{rows[i]} * from.units, target = std::int64_t{i} * to.units;

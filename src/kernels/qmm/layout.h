@@ -1,12 +1,14 @@
 // What the instruction-set files of qmm share: orders of codes and of additions. Constants and functions with
 // internal linkage only, since those files are compiled for different processors.
 //
-// Codes of 2, 4 and 8 bits are picked out of lanes of 16 bits by shift and mask: 32 lanes (64 bytes, a
-// "chunk") hold 32·s codes, s = 16/bits, and shift j yields the codes j, s + j, 2s + j … Quantized
-// activations are stored in that order, [chunk][j][lane], so that nothing is shuffled in the inner loop. Two
-// neighbouring lanes make a dword, the pair of products that one instruction adds; a unit fills `dwords`
-// dwords of every j. Activations of 8 bits go with 64 lanes of 8 bits in the same way, four to a dword. Codes
-// of 3, 5 and 6 bits are unpacked into natural order: s = 1.
+// Codes of 2, 4 and 8 bits are picked out of lanes by shift and mask: 64 bytes of them (a "chunk") are seen
+// as lanes of 16 bits, or of 8, with s codes each, and shift j yields the codes j, s + j, 2s + j … Quantized
+// activations are stored in that order, [chunk][j][lane], so that nothing is shuffled in the inner loop. The
+// lanes of a dword, two or four, are what one instruction multiplies and adds; a unit fills `dwords` dwords
+// of every j. Codes of 3, 5 and 6 bits are unpacked into natural order: s = 1.
+//
+// Where q is stored as planes, a block has its high bytes in that order and then its low ones, both signed:
+// q = 256·high + low.
 #pragma once
 
 #include <cstdint>
@@ -17,16 +19,16 @@ namespace pome::kernels::qmm {
 
 inline constexpr int units_per_block = 16;
 
-// The order in which a binary counter has to see the units of a block to add them by halves.
+// The order in which a binary counter has to see 16 lanes to add them by halves.
 inline constexpr int counter_order[units_per_block] = {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15};
 
 static constexpr bool unpacked_first(int bits) { return 16 % bits != 0; }
 
-static constexpr int interleave_of(int bits, bool bytes = false) {
+static constexpr int interleave_of(int bits, bool bytes) {
   return unpacked_first(bits) ? 1 : (bytes ? 8 : 16) / bits;
 }
 
-// A unit as it is stored in a row of activations.
+// A unit as it is stored in a row of activations, or in one of its planes.
 struct UnitLayout {
   int runs;             // s
   int dwords;           // length of a run
@@ -39,52 +41,35 @@ struct UnitLayout {
   }
 };
 
-static constexpr UnitLayout unit_layout(int interleave, int unit, bool bytes = false) {
+static constexpr UnitLayout unit_layout(int interleave, int unit, bool bytes) {
   const int dwords = unit / ((bytes ? 4 : 2) * interleave);
   if (dwords > 16) return {1, dwords, 0, 1, dwords};
   return {interleave, dwords, 16, 16 / dwords, 16 * interleave};
 }
 
-// Where element k of a row of 16-bit activations stands in q.
+// Where element k of a row of 16-bit words stands in q.
 static constexpr std::int64_t stored_at(int interleave, std::int64_t k) {
   const std::int64_t chunk = 32 * interleave;
   const std::int64_t in_chunk = k % chunk;
   return k - in_chunk + in_chunk % interleave * 32 + in_chunk / interleave;
 }
 
-// Rows of q are dealt out in spans that hold whole chunks and whole units of every format.
-inline constexpr int span = 256;
-
-template <class Stored, int Interleave>
-static inline void deal_span(const std::int16_t* natural, Stored* q) {
-  constexpr int lanes = 64 / sizeof(Stored);
-  constexpr int chunk = lanes * Interleave;
-  for (int first = 0; first < span; first += chunk) {
-    for (int j = 0; j < Interleave; ++j) {
-      for (int lane = 0; lane < lanes; ++lane) {
-        q[first + j * lanes + lane] = static_cast<Stored>(natural[first + lane * Interleave + j]);
-      }
-    }
-  }
-}
-
-template <class Stored>
-static inline void deal_span(int interleave, const std::int16_t* natural, Stored* q) {
-  switch (interleave) {
-    case 2:
-      return deal_span<Stored, 2>(natural, q);
-    case 4:
-      return deal_span<Stored, 4>(natural, q);
-    case 8:
-      if constexpr (sizeof(Stored) == 2) return deal_span<Stored, 8>(natural, q);
-      return;  // lanes of 8 bits hold at most 4 codes
-    default:
-      return deal_span<Stored, 1>(natural, q);
-  }
-}
-
 // Below this largest magnitude a unit counts as zeros, since its reciprocal would overflow.
 inline constexpr float smallest_magnitude = 0x1p-100f;
+
+// A panel: some rows of W, unpacked for gemm. codes[unit][dword][row], scales and biases [unit][row], the
+// latter with zeros behind K up to whole blocks.
+static constexpr std::int64_t panel_bytes(int rows, const Activations& x, bool bytes) {
+  const std::int64_t codes = std::int64_t{x.units} * x.format.unit * (bytes ? 1 : 2);
+  return rows * (codes + std::int64_t{8} * x.units);
+}
+
+// How many panels are unpacked before x is multiplied by them: as many as leave half of a usual second-level
+// cache to x and y. More of them mean fewer passes over x.
+static constexpr int panels_at_once(std::int64_t bytes_of_one) {
+  constexpr std::int64_t budget = 512 << 10;
+  return bytes_of_one >= budget ? 1 : static_cast<int>(budget / bytes_of_one);
+}
 
 }  // namespace pome::kernels::qmm
 

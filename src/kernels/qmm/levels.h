@@ -11,7 +11,7 @@ namespace pome::kernels::qmm {
   void quantize(const float* x, const Activations& to, int row);                                        \
   void gemv(const QuantizedMatrix& w, const Activations& x, int row, float* y, int begin, int end);     \
   void gemm(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin, \
-            int end);                                                                                   \
+            int end, void* scratch);                                                                    \
   }
 
 POME_QMM_LEVEL(scalar)

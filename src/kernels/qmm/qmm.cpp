@@ -1,6 +1,8 @@
 #include "kernels/qmm/qmm.h"
 
 #include <algorithm>
+#include <memory>
+#include <new>
 
 #include "base/thread_pool.h"
 #include "kernels/qmm/layout.h"
@@ -12,11 +14,32 @@ namespace qmm {
 namespace {
 
 constexpr Row table[] = {
-    {Isa::scalar, false, scalar::quantize, scalar::gemv, scalar::gemm},
+    {Isa::scalar, Storage::words, Storage::words, 1, scalar::quantize, scalar::gemv, scalar::gemm},
 #if defined(__x86_64__)
-    {Isa::avx2, false, avx2::quantize, avx2::gemv, avx2::gemm},
-    {Isa::avx512vnni, true, avx512vnni::quantize, avx512vnni::gemv, avx512vnni::gemm},
+    {Isa::avx2, Storage::words, Storage::words, 16, avx2::quantize, avx2::gemv, avx2::gemm},
+    {Isa::avx512vnni, Storage::planes, Storage::bytes, 32, avx512vnni::quantize, avx512vnni::gemv,
+     avx512vnni::gemm},
 #endif
+};
+
+// Memory that a thread keeps from product to product.
+class Scratch {
+ public:
+  void* reserve(std::int64_t bytes) {
+    if (bytes > size_) {
+      memory_.reset(static_cast<std::byte*>(::operator new(static_cast<std::size_t>(bytes), alignment)));
+      size_ = bytes;
+    }
+    return memory_.get();
+  }
+
+ private:
+  static constexpr std::align_val_t alignment{64};
+  struct Free {
+    void operator()(std::byte* memory) const { ::operator delete(memory, alignment); }
+  };
+  std::unique_ptr<std::byte, Free> memory_;
+  std::int64_t size_ = 0;
 };
 
 const Row& active_row() {
@@ -36,8 +59,10 @@ std::span<const Row> rows() { return table; }
 
 ActivationFormat activation_format(const Row& row, const QuantizedMatrix& matrix, Precision precision) {
   const bool fast = precision == Precision::fast;
-  const bool bytes = fast && row.multiplies_bytes;
-  return {std::min(matrix.group, 64), interleave_of(matrix.bits, bytes), fast ? 127 : 32767, bytes};
+  const Storage storage = fast ? row.fast : row.standard;
+  // 32639 = 127·256 + 127: both planes are signed bytes.
+  return {std::min(matrix.group, 64), interleave_of(matrix.bits, storage != Storage::words),
+          fast ? 127 : 32639, storage};
 }
 
 void quantize(const Row& row, const float* x, std::int64_t x_stride, const Activations& to, int begin,
@@ -48,7 +73,9 @@ void quantize(const Row& row, const float* x, std::int64_t x_stride, const Activ
 void multiply(const Row& row, const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride,
               int begin, int end) {
   if (x.rows >= smallest_gemm) {
-    row.gemm(w, x, y, y_stride, begin, end);
+    thread_local Scratch scratch;
+    const std::int64_t panel = panel_bytes(row.panel_rows, x, x.format.storage != Storage::words);
+    row.gemm(w, x, y, y_stride, begin, end, scratch.reserve(panels_at_once(panel) * panel));
     return;
   }
   const std::int64_t row_bytes = std::max<std::int64_t>(1, static_cast<std::int64_t>(w.columns) * w.bits / 8);
@@ -100,7 +127,7 @@ Extents extents(const ActivationFormat& format, int rows, int columns) {
   e.units = blocks * qmm::units_per_block;
   // An odd number of cache lines from row to row: with a power of two all rows of a tile would share few sets
   // of the first-level cache.
-  const int size = format.bytes ? 1 : 2;
+  const int size = format.element_bytes();
   e.stride = blocks * block + alignment / size;
   e.q_bytes = aligned(rows * e.stride * size);
   e.scale_bytes = aligned(rows * e.units * 4);

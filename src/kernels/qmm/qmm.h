@@ -3,15 +3,17 @@
 //
 // Activations are first quantized: every `unit` = min(group, 64) elements of a row share a scale and become
 // integers of 16 bits (standard) or 8 (fast). A unit's product with the codes is then an integer sum, exact
-// in any order, and a float only afterwards:
+// in any order, and a float only afterwards. Sixteen lanes add up, lane l the units l, l + 16, l + 32 … one
+// after the other:
 //
-//   v[u] = fma(bias, sum[u], float(Σ q·code) · (scale · d[u]))        d: the unit's scale, sum[u] = d·Σ q
+//   v = fma(float(Σ q·code), scale · d[u], v)
+//   v = fma(bias, sum[u], v)                          d[u]: the unit's scale, sum[u] = d[u]·Σ q
 //
-// Floats are added in one order, whatever the number of rows, the split of N, the threads or the instruction
-// set: the 16 units of a block by halves (u with u + 8, those sums with + 4, + 2, + 1), blocks from first to
-// last. A row's outputs therefore have the same bits alone and in any batch, on every level.
+// and the lanes are added by halves (l with l + 8, those sums with + 4, + 2, + 1). This is the order whatever
+// the number of rows, the split of N, the threads or the instruction set: a row's outputs have the same bits
+// alone and in any batch, on every level.
 //
-// Units behind K count as zeros. Rows with an infinity or NaN in a unit give NaN.
+// Units behind K, up to a multiple of 16, count as zeros. Rows with an infinity or NaN in a unit give NaN.
 #pragma once
 
 #include <cstddef>
@@ -46,13 +48,21 @@ enum class Precision : std::uint8_t {
   fast,      // 8-bit activations: about 6e-3
 };
 
+// How quantized activations are kept, as a level of instructions wants them.
+enum class Storage : std::uint8_t {
+  words,   // of 16 bits
+  bytes,   // of 8 bits: fast only
+  planes,  // 16 bits as a high and a low byte, for instructions that multiply bytes
+};
+
 // How a row of activations is stored for a matrix: matrices of one format share one quantization of x.
 struct ActivationFormat {
   int unit = 64;       // elements under one scale
   int interleave = 4;  // codes in a lane of the weights (layout.h)
-  int levels = 32767;  // largest magnitude of q
-  bool bytes = false;  // q is of 8 bits: what fast needs where an instruction multiplies bytes
+  int levels = 32639;  // largest magnitude of q
+  Storage storage = Storage::words;
   bool operator==(const ActivationFormat&) const = default;
+  int element_bytes() const { return storage == Storage::bytes ? 1 : 2; }
 };
 
 ActivationFormat activation_format(const QuantizedMatrix& matrix, Precision precision);
@@ -64,7 +74,7 @@ struct Activations {
   int columns = 0;
   int units = 0;            // per row, with the zeros behind K: a multiple of 16
   std::int64_t stride = 0;  // elements from a row of q to the next
-  void* q = nullptr;        // [rows, stride] of int16, or int8, in the order of layout.h
+  void* q = nullptr;        // [rows, stride] elements in the order of layout.h
   float* scale = nullptr;   // [rows, units]: d
   float* sum = nullptr;     // [rows, units]: d·Σ q
 };

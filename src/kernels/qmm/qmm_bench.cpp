@@ -2,6 +2,7 @@
 #include "kernels/qmm/qmm.h"
 
 #include <benchmark/benchmark.h>
+#include <sys/mman.h>
 
 #include <cstdlib>
 #include <memory>
@@ -24,6 +25,9 @@ using Bytes = std::unique_ptr<std::uint8_t, Free>;
 Bytes random_bytes(std::size_t size) {
   size = (size + page - 1) / page * page;
   Bytes bytes(static_cast<std::uint8_t*>(std::aligned_alloc(page, size)));
+#ifdef MADV_HUGEPAGE  // as the page cache holds a file that was written in one go
+  madvise(bytes.get(), size, MADV_HUGEPAGE);
+#endif
   std::uint64_t state = 1;
   for (std::size_t i = 0; i + 8 <= size; i += 8) {
     state = state * 6364136223846793005u + 1442695040888963407u;
@@ -85,8 +89,9 @@ void read(benchmark::State& state, int threads) {
   state.counters["GB/s"] = benchmark::Counter(rate(size), benchmark::Counter::kIsIterationInvariantRate);
 }
 
-void gemv(benchmark::State& state, const qmm::Row& row, int bits, int group, int n, int threads) {
-  Problem p(1, n, 2048, bits, group);
+void gemv(benchmark::State& state, const qmm::Row& row, Precision precision, int bits, int group, int n,
+          int threads) {
+  Problem p(1, n, 2048, bits, group, &row, precision);
   ThreadPool pool(threads);
   qmm::quantize(row, p.dense.data(), p.w.columns, p.x, 0, 1);
   for (auto _ : state) {
@@ -98,7 +103,7 @@ void gemv(benchmark::State& state, const qmm::Row& row, int bits, int group, int
 }
 
 void quantize(benchmark::State& state, const qmm::Row& row, int bits) {
-  Problem p(1, 64, 4096, bits, 64);
+  Problem p(1, 64, 4096, bits, 64, &row);
   for (auto _ : state) qmm::quantize(row, p.dense.data(), p.w.columns, p.x, 0, 1);
   state.counters["GB/s"] =
       benchmark::Counter(rate(4.0 * p.w.columns), benchmark::Counter::kIsIterationInvariantRate);
@@ -123,13 +128,17 @@ const int registered = [] {
   for (const qmm::Row& row : qmm::rows()) {
     if (row.isa == Isa::scalar || row.isa > active_isa()) continue;
     const std::string isa(isa_name(row.isa));
-    for (int bits : {4, 2, 3, 6, 8}) {
-      const std::string name = "gemv/" + isa + "/bits:" + std::to_string(bits);
-      benchmark::RegisterBenchmark((name + "/L2").c_str(), gemv, row, bits, 64, 256, 1)->UseRealTime();
-      for (int threads : {1, 4}) {
-        benchmark::RegisterBenchmark((name + "/threads:" + std::to_string(threads)).c_str(), gemv, row, bits,
-                                     64, 1 << 17, threads)
+    for (Precision precision : {Precision::standard, Precision::fast}) {
+      for (int bits : {4, 2, 3, 6, 8}) {
+        const std::string name =
+            (precision == Precision::fast ? "gemv_fast/" : "gemv/") + isa + "/bits:" + std::to_string(bits);
+        benchmark::RegisterBenchmark((name + "/L2").c_str(), gemv, row, precision, bits, 64, 256, 1)
             ->UseRealTime();
+        for (int threads : {1, 4}) {
+          benchmark::RegisterBenchmark((name + "/threads:" + std::to_string(threads)).c_str(), gemv, row,
+                                       precision, bits, 64, 1 << 17, threads)
+              ->UseRealTime();
+        }
       }
     }
     for (int bits : {4, 3}) {

@@ -114,7 +114,7 @@ TEST(Qmm, AnySplitOfColumnsGivesTheSameBits) {
     for (int rows : {1, 3, 12}) {
       const std::vector<float> x = gaussian(rows, 1152);
       const std::vector<float> whole = product(*row, w.matrix, x, rows);
-      const ActivationFormat format = activation_format(w.matrix, Precision::standard);
+      const ActivationFormat format = qmm::activation_format(*row, w.matrix, Precision::standard);
       AlignedBytes memory(activation_bytes(format, rows, 1152));
       const Activations a = lay_out_activations(format, rows, 1152, memory.get());
       qmm::quantize(*row, x.data(), 1152, a, 0, rows);

@@ -11,11 +11,13 @@ namespace pome::kernels::qmm {
 // Rows and columns as in qmm.h; gemv computes row `row` of x, gemm all of them. Both give the same bits.
 struct Row {
   Isa isa;
-  bool multiplies_bytes;  // takes activations of 8 bits; the others take fast ones as 16 bits
+  Storage standard, fast;  // what it multiplies
+  int panel_rows;
   void (*quantize)(const float* x, const Activations& to, int row);
   void (*gemv)(const QuantizedMatrix& w, const Activations& x, int row, float* y, int begin, int end);
+  // scratch: room for panels_at_once() panels (layout.h), aligned to 64.
   void (*gemm)(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
-               int end);
+               int end, void* scratch);
 };
 
 // Lowest level first.

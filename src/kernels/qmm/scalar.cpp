@@ -46,29 +46,28 @@ void gemv(const QuantizedMatrix& w, const Activations& x, int row, float* y, int
   const float* sum = x.sum + static_cast<std::int64_t>(row) * x.units;
   for (int n = begin; n < end; ++n) {
     const std::uint8_t* codes = w.codes + static_cast<std::int64_t>(n) * w.columns / 8 * w.bits;
-    float total = 0;
-    for (int block = 0; block < x.units; block += units_per_block) {
-      float v[units_per_block] = {};
-      for (int i = 0; i < units_per_block; ++i) {
-        const std::int64_t first = static_cast<std::int64_t>(block + i) * unit;
-        if (first >= w.columns) break;
-        std::int32_t products = 0;
-        for (std::int64_t k = first; k < first + unit; ++k) {
-          products += code_at(codes, w.bits, k) * q[stored_at(x.format.interleave, k)];
-        }
-        const std::int64_t group = static_cast<std::int64_t>(n) * (w.columns / w.group) + first / w.group;
-        const float scale = element(w.scales, w.scale_type, group) * d[block + i];
-        v[i] = std::fma(element(w.biases, w.scale_type, group), sum[block + i],
-                        static_cast<float>(products) * scale);
+    float lanes[units_per_block] = {};
+    for (int u = 0; u < x.units; ++u) {
+      const std::int64_t first = static_cast<std::int64_t>(u) * unit;
+      float& lane = lanes[u % units_per_block];
+      if (first >= w.columns) {
+        lane += 0.0f;
+        continue;
       }
-      total += sum_by_halves(v);
+      std::int32_t products = 0;
+      for (std::int64_t k = first; k < first + unit; ++k) {
+        products += code_at(codes, w.bits, k) * q[stored_at(x.format.interleave, k)];
+      }
+      const std::int64_t group = static_cast<std::int64_t>(n) * (w.columns / w.group) + first / w.group;
+      lane = std::fma(static_cast<float>(products), element(w.scales, w.scale_type, group) * d[u], lane);
+      lane = std::fma(element(w.biases, w.scale_type, group), sum[u], lane);
     }
-    y[n] = total;
+    y[n] = sum_by_halves(lanes);
   }
 }
 
-void gemm(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
-          int end) {
+void gemm(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin, int end,
+          void* /*scratch*/) {
   for (int row = 0; row < x.rows; ++row) gemv(w, x, row, y + row * y_stride, begin, end);
 }
 

@@ -1,0 +1,61 @@
+// What the AVX-512 files of qmm share, with internal linkage.
+#pragma once
+
+#include "kernels/avx512.h"
+#include "kernels/qmm/layout.h"
+
+namespace pome::kernels::qmm::avx512vnni {
+namespace {
+
+// An instruction and not an intrinsic: GCC 12 wraps those in two register moves, and clang's machine combiner
+// takes some apart into a multiplication and an addition.
+[[gnu::always_inline]] inline __m512i add_products(__m512i sums, __m512i codes, __m512i x) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(codes), "v"(x));
+  return sums;
+}
+
+// 64 codes of Bits bits in natural order, of which the first `count` are there.
+template <int Bits>
+inline __m512i unpack(const std::uint8_t* p, std::int64_t count) {
+  const auto half = [&](const std::uint8_t* from, std::int64_t left) {
+    return left > 0 ? _mm512_cvtepi16_epi8(natural_codes<Bits>(from)) : _mm256_setzero_si256();
+  };
+  return _mm512_inserti64x4(_mm512_castsi256_si512(half(p, count)), half(p + 4 * Bits, count - 32), 1);
+}
+
+// The codes of a chunk, one to a byte, in the order of layout.h; zeros behind the first `bytes` bytes.
+template <int Bits, bool Full>
+[[gnu::always_inline]] inline void load_codes(__m512i* codes, const std::uint8_t* p, std::int64_t bytes) {
+  if constexpr (unpacked_first(Bits)) {
+    codes[0] = unpack<Bits>(p, Full ? 64 : bytes * 8 / Bits);
+  } else {
+    const __m512i v = Full ? _mm512_loadu_si512(p)
+                           : _mm512_maskz_loadu_epi8(bytes <= 0    ? 0
+                                                     : bytes >= 64 ? ~0ull
+                                                                   : ~0ull >> (64 - bytes),
+                                                     p);
+    if constexpr (Bits == 8) {
+      codes[0] = v;
+    } else {
+      const __m512i mask = _mm512_set1_epi8(static_cast<char>((1 << Bits) - 1));
+#pragma clang loop unroll(full)
+      for (int j = 0; j < 8 / Bits; ++j) {
+        codes[j] = _mm512_and_si512(j == 0 ? v : _mm512_srli_epi16(v, static_cast<unsigned>(j * Bits)), mask);
+      }
+    }
+  }
+}
+
+// Lane u: the scale or bias of unit u, for the first `units` of 16 or, if `Full`, all of them; `group` counts
+// elements from `values`.
+template <bool Full>
+[[gnu::always_inline]] inline __m512 load_scales(const void* values, Element type, std::int64_t group,
+                                                 int units, bool two_per_group) {
+  if (Full && !two_per_group) return load_floats(values, type, group);
+  const __m512 scales = load_floats(values, type, group, first_lanes(two_per_group ? units / 2 : units));
+  if (!two_per_group) return scales;
+  return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7), scales);
+}
+
+}  // namespace
+}  // namespace pome::kernels::qmm::avx512vnni

@@ -1,0 +1,66 @@
+// The walk of gemm, for a level that says how panels are filled and tiles multiplied.
+//
+// Some panels of W, whole in K, are unpacked; then tiles of a few rows of x pass over them, so that a tile
+// of y is finished in one go and x is read once per pass. Filling a panel costs about as much as multiplying
+// two rows by it.
+#pragma once
+
+#include "kernels/qmm/layout.h"
+
+namespace pome::kernels::qmm {
+namespace {
+
+// A panel as panel_bytes() counts it.
+struct Panel {
+  void* codes;
+  float* scales;
+  float* biases;
+};
+
+// Rows of x that start at row `first`, and where their products with one panel go.
+struct Tile {
+  const Activations& x;
+  int first;
+  float* y;  // of the first row and the panel's first column
+  std::int64_t y_stride;
+  int columns;
+};
+
+// Tiles of nearly equal size: one row alone would leave most accumulators idle.
+inline int rows_of_next_tile(int rows, int largest) {
+  const int tiles = (rows + largest - 1) / largest;
+  return (rows + tiles - 1) / tiles;
+}
+
+// Level: panel_rows; largest_tile; bytes; fill(panel, w, x, first_row); multiply(panel, tile, rows).
+template <class Level>
+inline void walk_panels(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride,
+                        int begin, int end, void* scratch) {
+  constexpr int panel_rows = Level::panel_rows;
+  const std::int64_t one = panel_bytes(panel_rows, x, Level::bytes);
+  const std::int64_t scales = std::int64_t{panel_rows} * x.units;
+  const int at_once = panels_at_once(one);
+  const auto panel = [&](int i) {
+    auto* bytes = static_cast<std::uint8_t*>(scratch) + i * one;
+    auto* floats = reinterpret_cast<float*>(bytes + one - 8 * scales);
+    return Panel{bytes, floats, floats + scales};
+  };
+  for (int n = begin; n < end;) {
+    int panels = 0;
+    for (; panels < at_once && n + panels * panel_rows < end; ++panels) {
+      Level::fill(panel(panels), w, x, n + panels * panel_rows);
+    }
+    for (int m = 0, rows = 0; m < x.rows; m += rows) {
+      rows = rows_of_next_tile(x.rows - m, Level::largest_tile);
+      for (int i = 0; i < panels; ++i) {
+        const int column = n + i * panel_rows;
+        const int columns = end - column < panel_rows ? end - column : panel_rows;
+        Level::multiply(panel(i), Tile{x, m, y + m * y_stride + column, y_stride, columns}, rows);
+      }
+    }
+    n += panels * panel_rows;
+  }
+}
+
+}  // namespace
+}  // namespace pome::kernels::qmm
