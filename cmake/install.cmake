@@ -53,6 +53,7 @@ install(DIRECTORY ${wheel_libraries} DESTINATION ${CMAKE_INSTALL_LIBDIR}/pome)
 if(EXISTS ${PROJECT_SOURCE_DIR}/assets/demo/config.json)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/assets/demo DESTINATION ${CMAKE_INSTALL_DATADIR}/pome)
 endif()
+install(FILES ${PROJECT_SOURCE_DIR}/assets/catalogue.json DESTINATION ${CMAKE_INSTALL_DATADIR}/pome)
 
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/pome)
 install(EXPORT pomeTargets NAMESPACE pome:: DESTINATION ${package_folder})

@@ -16,7 +16,8 @@ struct FakeStore {
               .cache = scratch.path() / "cache",
               .config = scratch.path() / "config",
               .hf_cache = scratch.path() / "hub",
-              .demo = scratch.path() / "demo"};
+              .demo = scratch.path() / "demo",
+              .catalogue = scratch.path() / "catalogue.json"};
 
   static void put(const fs::path& file, std::string_view content = "{}") {
     fs::create_directories(file.parent_path());

@@ -34,21 +34,25 @@ fs::path own_file() {
   return fs::read_symlink("/proc/self/exe", none);
 }
 
-fs::path find_demo() {
-  if (const std::string value = environment_variable("POME_DEMO"); !value.empty()) return expand_home(value);
-  // Installed: PREFIX/bin/pome or PREFIX/lib[/triplet]/libpome.so and PREFIX/share/pome/demo. In place:
-  // SOURCE/build/<preset>/bin/pome and SOURCE/assets/demo.
+// Installed: PREFIX/bin/pome or PREFIX/lib[/triplet]/libpome.so and PREFIX/share/pome. In place:
+// SOURCE/build/<preset>/bin/pome and SOURCE/assets.
+fs::path find_bundled(const char* name) {
   fs::path first;
   fs::path folder = own_file().parent_path();
   for (int up = 0; up < 4 && folder.has_relative_path(); ++up) {
     folder = folder.parent_path();
-    for (const char* below : {"share/pome/demo", "assets/demo"}) {
+    for (const char* below : {"share/pome", "assets"}) {
       std::error_code none;
-      if (fs::exists(folder / below / "config.json", none)) return folder / below;
-      if (first.empty()) first = folder / below;
+      if (fs::exists(folder / below / name, none)) return folder / below / name;
+      if (first.empty()) first = folder / below / name;
     }
   }
   return first;
+}
+
+fs::path find_demo() {
+  if (const std::string value = environment_variable("POME_DEMO"); !value.empty()) return expand_home(value);
+  return find_bundled("demo/config.json").parent_path();
 }
 
 }  // namespace
@@ -61,6 +65,7 @@ Paths Paths::from_environment() {
       .config = xdg("XDG_CONFIG_HOME", ".config") / "pome",
       .hf_cache = find_hf_cache(),
       .demo = find_demo(),
+      .catalogue = find_bundled("catalogue.json"),
   };
 }
 

@@ -12,7 +12,9 @@ struct Paths {
   fs::path cache;     // $XDG_CACHE_HOME/pome: prompt caches
   fs::path config;    // $XDG_CONFIG_HOME/pome: config.json
   fs::path hf_cache;  // as huggingface_hub: $HF_HUB_CACHE, $HUGGINGFACE_HUB_CACHE, $HF_HOME/hub, …
-  fs::path demo;      // $POME_DEMO, ../share/pome/demo beside the program, or the source tree's assets/demo
+  // Bundled: in ../share/pome beside the program, or in the source tree's assets.
+  fs::path demo;       // or $POME_DEMO
+  fs::path catalogue;  // catalogue.json
 
   // Relative values of the XDG variables are ignored, as the XDG specification wants it.
   static Paths from_environment();
