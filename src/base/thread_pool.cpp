@@ -158,6 +158,7 @@ void ThreadPool::run_task(Task task) {
     return;
   }
 
+  shared_loops_.fetch_add(1, std::memory_order_relaxed);
   task_ = task;
   failed_.store(false, std::memory_order_relaxed);
   ended_.store(0, std::memory_order_relaxed);

@@ -31,6 +31,9 @@ class ThreadPool {
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
+  // Loops that the workers were called for; short ones are the caller's alone. For measuring.
+  std::uint64_t shared_loops() const { return shared_loops_.load(std::memory_order_relaxed); }
+
   // Calls work(begin, end, worker) until every index in [0, count) is covered once, in pieces of `chunk`
   // indices (the last may be shorter), and returns when all have ended; what work wrote is then visible to
   // the caller. 0 ≤ worker < size(), and no two calls with the same worker overlap. Thread-safe: a second
@@ -71,6 +74,7 @@ class ThreadPool {
   std::atomic<bool> failed_{false};
   std::exception_ptr failure_;
 
+  std::atomic<std::uint64_t> shared_loops_{0};
   std::atomic<int> sleepers_{0};
   std::atomic<bool> caller_sleeps_{false};
   std::atomic<bool> stop_{false};

@@ -37,17 +37,27 @@ void list_option(Options& options, std::string names, std::vector<int>& target, 
 std::string speed(double tps, double deviation) { return fmt::format("{:.1f} ± {:.1f}", tps, deviation); }
 
 std::string text(const services::BenchReport& report) {
-  std::vector<std::vector<std::string>> rows{
-      {"prompt", "generation", "depth", "batch", "prompt tokens/s", "generation tokens/s", "peak memory"}};
+  std::vector<std::vector<std::string>> rows{{"prompt", "generation", "depth", "batch", "prompt tokens/s",
+                                              "generation tokens/s", "of bandwidth", "overhead/step",
+                                              "peak memory", "anonymous"}};
   for (const services::BenchRow& row : report.results) {
     rows.push_back({std::to_string(row.prompt_tokens), std::to_string(row.generation_tokens),
                     std::to_string(row.depth), std::to_string(row.batch),
                     speed(row.prompt_tps, row.prompt_stddev),
-                    speed(row.generation_tps, row.generation_stddev), size_text(row.peak_memory_bytes)});
+                    speed(row.generation_tps, row.generation_stddev),
+                    report.read_bandwidth_gbps > 0 && row.read_gbps > 0
+                        ? fmt::format("{:.2f}", row.read_gbps / report.read_bandwidth_gbps)
+                        : "-",
+                    row.read_gbps > 0 ? fmt::format("{:.3f} ms of {:.2f}", row.overhead_ms, row.step_ms) : "-",
+                    size_text(row.peak_memory_bytes), size_text(row.anonymous_memory_bytes)});
   }
   std::string out = table(rows) + fmt::format("backend {}, {} threads", report.backend, report.threads);
   if (report.read_bandwidth_gbps > 0)
     out += fmt::format(", memory reads {:.1f} GB/s", report.read_bandwidth_gbps);
+  if (!report.results.empty() && report.results.front().phases > 0) {
+    out += fmt::format(", {:.0f} phases a step of {:.1f} µs each without work", report.results.front().phases,
+                       report.phase_us);
+  }
   return out + "\n";
 }
 

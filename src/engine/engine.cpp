@@ -356,12 +356,11 @@ class Engine::Impl {
     std::vector<int> lengths;
     for (const Share& share : shares) lengths.push_back(share.sequence->computed() + share.rows);
     const Instance& instance = *shares[0].sequence->request().instance;
-    graph::Outputs outputs;
-    instance.runner->run(step, outputs);
+    instance.runner->run(step, outputs_);
 
     const int vocabulary = instance.loaded->model->info().vocab_size;
-    const auto found = outputs.find("logits");
-    graph::Matrix* logits = found == outputs.end() ? nullptr : &found->second;
+    const auto found = outputs_.find("logits");
+    graph::Matrix* logits = found == outputs_.end() ? nullptr : &found->second;
     int row = 0;
     for (std::size_t i = 0; i < shares.size(); ++i) {
       Sequence& sequence = *shares[i].sequence;
@@ -446,6 +445,7 @@ class Engine::Impl {
   Sequences running_;  // oldest first
   PrefixCache prefixes_;
   std::unordered_map<const Instance*, ModelState> models_;
+  graph::Outputs outputs_;  // of the latest step: its memory serves the next
   std::uint64_t turn_ = 0;
   bool others_wait_ = false;
 

@@ -32,6 +32,14 @@ using Outputs = std::map<std::string, Matrix, std::less<>>;
 // Records a model's whole forward pass; called again only for shapes a backend has not kept.
 using Forward = std::function<void(Graph&)>;
 
+// What a runner has done, for measuring. Zeros from backends that do not count.
+struct Work {
+  std::uint64_t steps = 0;
+  std::uint64_t phases = 0;        // shared out among the threads, one after the other
+  double phase_seconds = 0;        // spent in them: the rest of a step is bookkeeping
+  std::uint64_t weight_bytes = 0;  // read by products
+};
+
 // One model on one backend. All calls come from the engine's thread. The weights that `forward` names must
 // outlive it.
 class Runner {
@@ -49,6 +57,8 @@ class Runner {
 
   // How often `forward` was called: a backend that keeps programs calls it once per shape of step.
   virtual std::uint64_t recorded_programs() const = 0;
+
+  virtual Work work() const { return {}; }
 };
 
 class Backend {

@@ -1,9 +1,13 @@
+// What this machine does without any model: reading memory, and sharing out work that is none.
 #include <algorithm>
+#include <atomic>
 #include <barrier>
 #include <chrono>
 #include <thread>
 
 #include "base/error.h"
+#include "base/thread_pool.h"
+#include "kernels/select/select.h"
 #include "services/bench.h"
 
 namespace pome::services {
@@ -11,37 +15,26 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Eight sums side by side, so that adding never waits for the sum before.
-std::uint64_t sum(std::span<const std::uint64_t> words) {
-  std::uint64_t sums[8] = {};
-  for (std::size_t i = 0; i + 8 <= words.size(); i += 8) {
-    for (std::size_t k = 0; k < 8; ++k) sums[k] += words[i + k];
-  }
-  std::uint64_t total = 0;
-  for (const std::uint64_t part : sums) total += part;
-  return total;
-}
-
 }  // namespace
 
 double measure_read_bandwidth(int threads) {
   threads = std::clamp(threads, 1, 1024);
   constexpr std::size_t least_bytes = std::size_t{512} << 20;  // beyond every cache
   const std::size_t wanted = std::min<std::uint64_t>(least_bytes, available_memory() / 4);
-  const std::size_t words =
-      std::max(wanted / sizeof(std::uint64_t) / static_cast<std::size_t>(threads), std::size_t{1} << 16);
+  const std::size_t floats =
+      std::max(wanted / sizeof(float) / static_cast<std::size_t>(threads), std::size_t{1} << 16);
   constexpr int sweeps = 6;
   std::vector<double> seconds(sweeps);
-  std::vector<std::uint64_t> totals(static_cast<std::size_t>(threads));
+  std::vector<float> totals(static_cast<std::size_t>(threads));
   std::barrier together(threads + 1);
   std::vector<std::thread> workers;
   for (std::size_t t = 0; t < totals.size(); ++t) {
     workers.emplace_back([&, t] {
       // Filled by the thread that reads it, so that it lies in that thread's memory.
-      const std::vector<std::uint64_t> slice(words, t + 1);
+      const std::vector<float> slice(floats, static_cast<float>(t + 1));
       for (int sweep = 0; sweep < sweeps; ++sweep) {
         together.arrive_and_wait();
-        totals[t] += sum(slice);
+        totals[t] += kernels::largest(slice.data(), static_cast<std::int64_t>(floats));
         together.arrive_and_wait();
       }
     });
@@ -54,12 +47,29 @@ double measure_read_bandwidth(int threads) {
   }
   for (std::thread& worker : workers) worker.join();
   for (std::size_t t = 0; t < totals.size(); ++t) {  // what the compiler could otherwise leave out
-    const std::uint64_t expected = (t + 1) * words * sweeps;
+    const auto expected = static_cast<float>((t + 1) * sweeps);
     if (totals[t] != expected)
-      fail(ErrorKind::internal, "read bandwidth: sum is {}, expected {}", totals[t], expected);
+      fail(ErrorKind::internal, "read bandwidth: the sum of the largest is {}, expected {}", totals[t],
+           expected);
   }
-  const double bytes = static_cast<double>(words) * sizeof(std::uint64_t) * threads;
+  const double bytes = static_cast<double>(floats) * sizeof(float) * threads;
   return bytes / *std::min_element(seconds.begin(), seconds.end()) / 1e9;
+}
+
+double measure_phase_us(int threads) {
+  ThreadPool pool(threads);
+  constexpr int phases = 2000;
+  std::atomic<std::int64_t> done{0};
+  const auto start = Clock::now();
+  for (int i = 0; i < phases; ++i) {
+    pool.run(pool.size(), 1, [&](std::int64_t begin, std::int64_t end, int) {
+      done.fetch_add(end - begin, std::memory_order_relaxed);
+    });
+  }
+  const double us = std::chrono::duration<double, std::micro>(Clock::now() - start).count() / phases;
+  if (const std::int64_t expected = std::int64_t{pool.size()} * phases; done != expected)
+    fail(ErrorKind::internal, "phases: {} pieces of work were done, expected {}", done.load(), expected);
+  return us;
 }
 
 }  // namespace pome::services

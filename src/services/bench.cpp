@@ -34,23 +34,37 @@ std::vector<std::int32_t> made_up_tokens(int count, int vocab_size, std::uint64_
   return tokens;
 }
 
+constexpr int most_warm_up = 256;  // tokens of a run that does not count
+
 class Bench {
  public:
   Bench(Library& library, const OpenModel& model, const BenchOptions& options)
       : library_(library), model_(model), options_(options) {}
 
-  BenchRow measure(BenchRow row, const std::function<void()>& tick) {
+  BenchRow measure(BenchRow row, double phase_us, const std::function<void()>& tick) {
     fill_depth(row);
     std::vector<double> prompt, generation;
+    Generated sum;
     for (int repetition = -1; repetition < options_.repetitions; ++repetition) {
       if (row.prompt_tokens > 0) {
-        const double tps = run(row, row.prompt_tokens, 1).prompt_tps;
-        if (repetition >= 0) prompt.push_back(tps);
+        const int tokens = repetition < 0 ? std::min(row.prompt_tokens, most_warm_up) : row.prompt_tokens;
+        const double ms = run(row, tokens, 1).prompt_ms;
+        if (repetition >= 0) prompt.push_back(row.batch * row.prompt_tokens * 1000.0 / ms);
       }
       if (row.generation_tokens > 0) {
         // The first token comes with the prompt.
-        const double tps = run(row, 1, row.generation_tokens + 1).generation_tps;
-        if (repetition >= 0) generation.push_back(tps);
+        const int tokens =
+            repetition < 0 ? std::min(row.generation_tokens, most_warm_up / 16) : row.generation_tokens;
+        const graph::Work before = work();
+        const Times times = run(row, 1, tokens + 1);
+        const double ms = times.generation_ms;
+        if (repetition >= 0) {
+          generation.push_back(row.batch * row.generation_tokens * 1000.0 / ms);
+          const graph::Work after = work();
+          // A small model may be done before anybody looks.
+          const bool looked_in_time = times.at_first_token.steps < after.steps;
+          sum.add(ms / row.generation_tokens, looked_in_time ? times.at_first_token : before, after);
+        }
       }
       tick();
     }
@@ -59,14 +73,59 @@ class Bench {
     row.prompt_stddev = p.deviation;
     row.generation_tps = g.mean;
     row.generation_stddev = g.deviation;
+    describe(sum, phase_us, row);
     row.peak_memory_bytes = peak_memory_bytes();
+    row.anonymous_memory_bytes = anonymous_memory_bytes();
     return row;
   }
 
  private:
-  struct Speed {
-    double prompt_tps = 0, generation_tps = 0;
+  struct Times {
+    double prompt_ms = 0, generation_ms = 0;
+    graph::Work at_first_token;
   };
+
+  // Sums over repetitions.
+  struct Generated {
+    double step_ms = 0, phase_ms = 0, phases = 0, weight_bytes = 0;
+    int count = 0;
+
+    void add(double ms, const graph::Work& before, const graph::Work& after) {
+      const double steps = static_cast<double>(std::max<std::uint64_t>(after.steps - before.steps, 1));
+      step_ms += ms;
+      phase_ms += (after.phase_seconds - before.phase_seconds) * 1000 / steps;
+      phases += static_cast<double>(after.phases - before.phases) / steps;
+      weight_bytes += static_cast<double>(after.weight_bytes - before.weight_bytes) / steps;
+      ++count;
+    }
+  };
+
+  graph::Work work() const {
+    graph::Work work;
+    library_.engine().run_job([&] {
+      work = model_.instance->runner->work();
+      return false;
+    });
+    return work;
+  }
+
+  void describe(const Generated& sum, double phase_us, BenchRow& row) const {
+    const auto cache_at = [&](double positions) {
+      return static_cast<double>(graph::cache_bytes(model_.instance->loaded->model->cache_plan(),
+                                                    options_.cache, static_cast<std::int64_t>(positions),
+                                                    library_.backend().cache_element_bytes())) *
+             row.batch;
+    };
+    row.cache_bytes = static_cast<std::uint64_t>(
+        cache_at(row.depth + std::max(row.prompt_tokens, row.generation_tokens + 1)));
+    if (sum.count == 0) return;
+    row.step_ms = sum.step_ms / sum.count;
+    row.phases = sum.phases / sum.count;
+    if (sum.phase_ms == 0) return;  // a backend that does not count
+    row.overhead_ms = std::max(0.0, row.step_ms - sum.phase_ms / sum.count) + row.phases * phase_us / 1000;
+    const double bytes = sum.weight_bytes / sum.count + cache_at(row.depth + row.generation_tokens / 2.0);
+    row.read_gbps = bytes / row.step_ms / 1e6;
+  }
 
   engine::Request request(std::vector<std::int32_t> prompt, int max_tokens) const {
     engine::Request job;
@@ -98,8 +157,8 @@ class Bench {
     });
   }
 
-  // All sequences together: tokens over the time of the slowest.
-  Speed run(const BenchRow& row, int prompt_tokens, int max_tokens) {
+  // Of all sequences together: the times of the slowest.
+  Times run(const BenchRow& row, int prompt_tokens, int max_tokens) {
     std::vector<std::unique_ptr<engine::Stream>> streams;
     for (int i = 0; i < row.batch; ++i) {
       std::vector<std::int32_t> prompt = depth_tokens_;
@@ -111,22 +170,27 @@ class Bench {
       job.initial_tokens = depth_tokens_;
       streams.push_back(library_.engine().submit(std::move(job)));
     }
-    double prompt_ms = 0, generation_ms = 0;
-    int computed = 0, generated = 0;
+    Times times;
     for (const auto& stream : streams) {
-      const engine::Stats stats = wait(*stream);
-      computed += prompt_tokens;
-      generated += stats.generated_tokens - 1;
-      prompt_ms = std::max(prompt_ms, stats.queued_ms + stats.prompt_ms);
-      generation_ms = std::max(generation_ms, stats.generation_ms);
+      const engine::Stats stats = wait(*stream, [&] {
+        if (times.at_first_token.steps == 0) times.at_first_token = work();
+      });
+      if (stats.generated_tokens != max_tokens) {
+        fail(ErrorKind::internal, "{} tokens were generated, expected {}", stats.generated_tokens,
+             max_tokens);
+      }
+      times.prompt_ms = std::max(times.prompt_ms, stats.queued_ms + stats.prompt_ms);
+      times.generation_ms = std::max(times.generation_ms, stats.generation_ms);
     }
-    return {.prompt_tps = prompt_ms > 0 ? computed * 1000.0 / prompt_ms : 0,
-            .generation_tps = generation_ms > 0 ? generated * 1000.0 / generation_ms : 0};
+    return times;
   }
 
-  static engine::Stats wait(engine::Stream& stream) {
+  static engine::Stats wait(engine::Stream& stream, const std::function<void()>& on_first_token = {}) {
     engine::Stats stats;
+    bool first = true;
     while (std::optional<engine::Event> event = stream.next()) {
+      if (event->kind == engine::Event::Kind::token && std::exchange(first, false) && on_first_token)
+        on_first_token();
       if (event->kind == engine::Event::Kind::failed) throw *event->error;
       if (event->kind == engine::Event::Kind::finished) stats = event->stats;
     }
@@ -158,16 +222,26 @@ Json BenchRow::to_json() const {
           {"prompt_stddev", prompt_stddev},
           {"generation_tps", generation_tps},
           {"stddev", generation_stddev},
-          {"peak_memory_bytes", peak_memory_bytes}};
+          {"step_ms", step_ms},
+          {"phases", phases},
+          {"overhead_ms", overhead_ms},
+          {"read_gbps", read_gbps},
+          {"cache_bytes", cache_bytes},
+          {"peak_memory_bytes", peak_memory_bytes},
+          {"anonymous_memory_bytes", anonymous_memory_bytes}};
 }
 
 Json BenchReport::to_json() const {
   Json rows = Json::array();
   for (const BenchRow& row : results) {
     rows.push_back(row.to_json());
+    if (read_bandwidth_gbps > 0) rows.back()["bandwidth_share"] = row.read_gbps / read_bandwidth_gbps;
     rows.back()["threads"] = threads;
   }
-  return {{"results", rows}, {"read_bandwidth_gbps", read_bandwidth_gbps}, {"backend", backend}};
+  return {{"results", rows},
+          {"read_bandwidth_gbps", read_bandwidth_gbps},
+          {"phase_us", phase_us},
+          {"backend", backend}};
 }
 
 BenchReport bench(Library& library, const OpenModel& model, const BenchOptions& options,
@@ -181,6 +255,7 @@ BenchReport bench(Library& library, const OpenModel& model, const BenchOptions& 
   BenchReport report;
   report.threads = threads();
   report.backend = library.backend().name();
+  report.phase_us = measure_phase_us(report.threads);
   std::vector<BenchRow> rows;
   for (const int p : options.prompt_tokens) {
     for (const int g : options.generation_tokens) {
@@ -197,7 +272,7 @@ BenchReport bench(Library& library, const OpenModel& model, const BenchOptions& 
   int done = 0;
   const int total = static_cast<int>(rows.size()) * (options.repetitions + 1);
   for (const BenchRow& row : rows) {
-    report.results.push_back(bench.measure(row, [&] {
+    report.results.push_back(bench.measure(row, report.phase_us, [&] {
       if (progress && !progress(++done, total))
         fail(ErrorKind::interrupted, "the measurement was interrupted");
     }));

@@ -24,7 +24,13 @@ struct BenchRow {
   int prompt_tokens = 0, generation_tokens = 0, depth = 0, batch = 0;
   double prompt_tps = 0, prompt_stddev = 0;          // all sequences together
   double generation_tps = 0, generation_stddev = 0;  // all sequences together
+  double step_ms = 0;                                // of a generated token of every sequence
+  double phases = 0;                                 // per step
+  double overhead_ms = 0;                            // per step: everything but kernels
+  double read_gbps = 0;                              // weights and caches, while generating
+  std::uint64_t cache_bytes = 0;                     // of all sequences at the end
   std::uint64_t peak_memory_bytes = 0;
+  std::uint64_t anonymous_memory_bytes = 0;  // resident and not a view of files
 
   Json to_json() const;
 };
@@ -32,6 +38,7 @@ struct BenchRow {
 struct BenchReport {
   std::vector<BenchRow> results;
   double read_bandwidth_gbps = 0;  // 10^9 bytes per second; 0: not measured
+  double phase_us = 0;             // what it costs to share out one phase that does nothing
   int threads = 0;
   std::string backend;
 
@@ -43,6 +50,9 @@ using OnBenchProgress = std::function<bool(int done, int total)>;
 
 BenchReport bench(Library& library, const OpenModel& model, const BenchOptions& options,
                   const OnBenchProgress& progress = {});
+
+// Microseconds of one phase without work on a pool of this size, the mean of many back to back.
+double measure_phase_us(int threads);
 
 // Best of a few sweeps of all threads over a buffer larger than the caches, in 10^9 bytes per second.
 double measure_read_bandwidth(int threads);

@@ -29,7 +29,11 @@ TEST(Bench, MeasuresEveryCombination) {
     EXPECT_GT(row.prompt_tps, 0);
     EXPECT_GT(row.generation_tps, 0);
     EXPECT_GE(row.generation_stddev, 0);
-    EXPECT_GT(row.peak_memory_bytes, 0u);
+    EXPECT_GT(row.step_ms, 0);
+    EXPECT_GT(row.read_gbps, 0);
+    EXPECT_GE(row.overhead_ms, 0);
+    EXPECT_GE(row.cache_bytes, report.results.front().cache_bytes);
+    EXPECT_GT(row.peak_memory_bytes, row.anonymous_memory_bytes);
   }
   const Json json = report.to_json();
   EXPECT_EQ(json["results"][3]["depth"], 20);
@@ -53,7 +57,11 @@ TEST(Bench, StopsAndRefuses) {
   EXPECT_EQ(error_of([&] { bench(tiny.library, *model, options); }).kind(), ErrorKind::usage);
 }
 
-TEST(Bench, ReadBandwidthIsANumber) { EXPECT_GT(measure_read_bandwidth(2), 0); }
+TEST(Bench, ReadBandwidthAndPhasesAreNumbers) {
+  EXPECT_GT(measure_read_bandwidth(2), 0);
+  EXPECT_GT(measure_phase_us(2), 0);
+  EXPECT_GT(measure_phase_us(1), 0);
+}
 
 }  // namespace
 }  // namespace pome::services

@@ -140,6 +140,10 @@ std::uint64_t peak_memory_bytes() {
 #endif
 }
 
+std::uint64_t anonymous_memory_bytes() {
+  return number_of(read_pseudo_file("/proc/self/status"), "RssAnon").value_or(0) * 1024;
+}
+
 void check_memory(const MemoryNeed& need, std::uint64_t available_bytes) {
   const auto total_at = [&](std::int64_t positions) {
     return need.weight_bytes + graph::cache_bytes(need.plan, need.cache, positions, need.cache_element_bytes);

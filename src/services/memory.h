@@ -20,6 +20,9 @@ std::uint64_t cgroup_available(const fs::path& proc_self_cgroup, const fs::path&
 // Peak resident bytes of this process.
 std::uint64_t peak_memory_bytes();
 
+// Resident bytes of this process that are not views of files; 0 where the system does not say.
+std::uint64_t anonymous_memory_bytes();
+
 // What a model is about to occupy.
 struct MemoryNeed {
   std::string subject;             // the model, for the message

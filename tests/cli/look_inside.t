@@ -57,12 +57,12 @@ The verbs for measuring and porting.
   [exit 2: usage]
 
   $ pome bench $model -p 8,16 -g 8 -r 1
-  prompt  generation  depth  batch  prompt tokens/s  generation tokens/s  peak memory
+  prompt  generation  depth  batch  prompt tokens/s  generation tokens/s  of bandwidth  overhead/step …
   8       8           0      1      … ± 0.0 … ± 0.0 …
   16      8           0      1      … ± 0.0 … ± 0.0 …
-  backend cpu, … threads, memory reads … GB/s
+  backend cpu, … threads, memory reads … GB/s, … phases a step of … µs each without work
   $ pome bench $model -p 8 -g 8 -r 1 --json
-  {"results":[{"prompt_tokens":8,"generation_tokens":8,"depth":0,"batch":1,"prompt_tps":…,"generation_tps":…,"stddev":0.0,"peak_memory_bytes":…,"threads":…}],"read_bandwidth_gbps":…}
+  {"results":[{"prompt_tokens":8,"generation_tokens":8,"depth":0,"batch":1,"prompt_tps":…,"generation_tps":…,"stddev":0.0,"step_ms":…,"anonymous_memory_bytes":…,"bandwidth_share":…,"threads":…}],"read_bandwidth_gbps":…}
   $ pome bench $model -p 8 --precision rough
   error: precision "rough" is unknown, expected default, exact or fast
     hint: pome bench --help

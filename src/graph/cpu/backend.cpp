@@ -43,6 +43,7 @@ class CpuRunner final : public Runner {
   }
 
   std::uint64_t recorded_programs() const override { return recorded_; }
+  Work work() const override { return executor_.work(); }
 
   void run(const Step& step, Outputs& outputs) override {
     check_step(step);

@@ -12,15 +12,15 @@ void touch(Program& program, int buffer, int phase) {
   b.last_phase = phase;
 }
 
-// 64 KiB of codes where that leaves every thread a few chunks; whole panels of 32 columns.
+// 72 KiB of codes and scales where that leaves every thread a few chunks; whole panels of 32 columns.
 void cut(Phase& phase, int threads) {
-  constexpr std::int64_t panel = 32, codes = 64 << 10;
+  constexpr std::int64_t panel = 32, chunk_bytes = 72 << 10;
   std::int64_t columns = 0;
   for (const Product& product : phase.products) columns += product.out.width;
   const std::int64_t by_threads = columns / (std::int64_t{4} * threads);
   for (std::size_t i = 0; i < phase.products.size(); ++i) {
     const Product& product = phase.products[i];
-    const std::int64_t by_bytes = codes / std::max<std::int64_t>(row_bytes(product.matrix), 1);
+    const std::int64_t by_bytes = chunk_bytes / std::max<std::int64_t>(row_bytes(product.matrix), 1);
     const std::int64_t step = std::max(panel, std::min(by_bytes, by_threads) / panel * panel);
     for (std::int64_t begin = 0; begin < product.out.width; begin += step) {
       const std::int64_t end = std::min<std::int64_t>(begin + step, product.out.width);
@@ -32,7 +32,13 @@ void cut(Phase& phase, int threads) {
 }  // namespace
 
 void cut_products(Program& program, int threads) {
-  for (Phase& phase : program.phases) cut(phase, threads);
+  program.weight_bytes = 0;
+  for (Phase& phase : program.phases) {
+    cut(phase, threads);
+    for (const Product& product : phase.products) {
+      program.weight_bytes += static_cast<std::uint64_t>(row_bytes(product.matrix) * product.out.width);
+    }
+  }
 }
 
 void plan_arena(Program& program) {

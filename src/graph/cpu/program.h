@@ -149,9 +149,10 @@ struct Program {
   std::vector<Rope> ropes;
   std::vector<Output> outputs;
   std::size_t arena_bytes = 0;
+  std::uint64_t weight_bytes = 0;  // that its products read
 };
 
-// Cuts the columns of products into the chunks that threads take.
+// Cuts the columns of products into the chunks that threads take, and counts the bytes they read.
 void cut_products(Program& program, int threads);
 
 // Gives buffers that are never needed at once the same place, each aligned to 64 bytes.

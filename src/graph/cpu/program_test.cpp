@@ -232,6 +232,23 @@ TEST_P(Programs, AreRecordedOncePerShape) {
   EXPECT_TRUE(outputs.empty()) << "outputs of another step are removed";
 }
 
+TEST_P(Programs, CountTheirWork) {
+  const auto runner = load(2);
+  const auto cache = runner->new_cache({});
+  const std::vector<std::int32_t> tokens = tokens_of(2, 3);
+  advance(*runner, cache.get(), std::span(tokens).first(1));
+  const Work one = runner->work();
+  advance(*runner, cache.get(), std::span(tokens).subspan(1, 1));
+  advance(*runner, cache.get(), std::span(tokens).subspan(2, 1));
+  const Work three = runner->work();
+  EXPECT_EQ(one.steps, 1U);
+  EXPECT_EQ(three.steps, 3U);
+  EXPECT_GT(one.weight_bytes, 0U);
+  EXPECT_EQ(three.weight_bytes, 3 * one.weight_bytes) << "every step reads all weights once";
+  EXPECT_GT(three.phases, one.phases);
+  EXPECT_GT(three.phase_seconds, one.phase_seconds);
+}
+
 TEST_P(Programs, LayerOutputsAreThoseOfTheReference) {
   const auto reference =
       make_backend("reference")->load([this](Graph& g) { model_.forward(g); }, Small::plan());

@@ -1,6 +1,7 @@
 #include "graph/cpu/run.h"
 
 #include <algorithm>
+#include <chrono>
 #include <new>
 
 namespace pome::graph::cpu {
@@ -29,6 +30,8 @@ void Executor::run(const Program& program, const Step& step, std::span<CpuCache*
   step_ = &step;
   caches_ = caches;
   bind(program, step, outputs);
+  const std::uint64_t loops = pool_.shared_loops();
+  const auto start = std::chrono::steady_clock::now();
   for (const Phase& phase : program.phases) {
     if (program.shape.count(phase.rows) == 0) continue;
     switch (phase.kind) {
@@ -49,6 +52,10 @@ void Executor::run(const Program& program, const Step& step, std::span<CpuCache*
         break;
     }
   }
+  work_.phase_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  work_.weight_bytes += program.weight_bytes;
+  work_.phases += pool_.shared_loops() - loops;
+  ++work_.steps;
 }
 
 void Executor::bind(const Program& program, const Step& step, Outputs& outputs) {

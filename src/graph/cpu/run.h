@@ -30,6 +30,8 @@ class Executor {
   // `caches`: one per segment, prepared for its rows. Outputs of other names are removed.
   void run(const Program& program, const Step& step, std::span<CpuCache* const> caches, Outputs& outputs);
 
+  const Work& work() const { return work_; }
+
  private:
   // What the low-rank part of a product's adapters needs: per row of x its adapter (or null) and x·a.
   struct Adapted {
@@ -59,6 +61,7 @@ class Executor {
   kernels::Activations activations(int index) const;
 
   ThreadPool& pool_;
+  Work work_;
   Arena arena_;
   Arena scratch_;
   const Program* program_ = nullptr;

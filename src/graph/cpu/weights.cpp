@@ -109,7 +109,8 @@ std::int64_t row_bytes(const StoredMatrix& matrix) {
     return std::int64_t{dense->columns} * kernels::element_bytes(dense->type);
   }
   if (const auto* affine = std::get_if<kernels::QuantizedMatrix>(&matrix)) {
-    return quant::packed_row_bytes(affine->columns, affine->bits);
+    return quant::packed_row_bytes(affine->columns, affine->bits) +
+           std::int64_t{2} * affine->columns / affine->group * kernels::element_bytes(affine->scale_type);
   }
   const auto& other = std::get<kernels::ModeMatrix>(matrix);
   return quant::packed_row_bytes(other.columns, other.bits);
