@@ -10,6 +10,8 @@ What there is, and how it is used.
     import      names for models in folders of your own
     rm          delete models; shows first what that frees
     clean       find what can go, and delete it when told to
+    verify      whether models are whole and unchanged; offline
+    doctor      why a model is not listed or does not load, and what to run
     show        architecture, size, memory, files and licence of a model
     alias       short names for models, with their settings
   

@@ -1,0 +1,49 @@
+Whether models are whole: digests, sizes, and how their files fit together.
+
+  $ pome verify
+  there is nothing to verify
+  $ pome verify demo tests/golden/broken/sound
+  demo  ok  7 files
+  tests/golden/broken/sound  ok  4 files
+  $ pome verify tests/golden/broken/truncated_shard
+  tests/golden/broken/truncated_shard  DAMAGED  6 files
+    error: model-00002-of-00002.safetensors: tensor "model.norm.weight" ends at byte 6888, file has 5888 (download incomplete?)
+  error: 1 of 1 model is damaged
+  [exit 4: corrupt]
+  $ pome verify tests/golden/broken/missing_shard --quick --json
+  {"name":"tests/golden/broken/missing_shard","commit":null,"folder":"tests/golden/broken/missing_shard","ok":false,"files":5,"files_hashed":0,"bytes_hashed":0,"damaged":[],"findings":[{"grade":"error","check":"file","file":"1 of 2 shards of model","message":"missing","hint":null},{"grade":"error","check":"index","file":null,"message":"model-00002-of-00002.safetensors: not there, but model.safetensors.index.json has tensor \"model.layers.0.post_attention_layernorm.weight\" in it (download incomplete?)","hint":"pome verify --repair tests/golden/broken/missing_shard"}]}
+  {"error":{"kind":"corrupt","message":"1 of 1 model is damaged"}}
+  [exit 4: corrupt]
+  $ repo=.cache/huggingface/hub/models--org--tiny commit=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+  $ mkdir -p $repo/blobs $repo/refs $repo/snapshots/$commit && printf $commit > $repo/refs/main
+  $ for file in config.json model.safetensors tokenizer.json tokenizer_config.json; do
+  > cp tests/golden/broken/sound/$file $repo/snapshots/$commit/; done
+  $ printf 'not what its name says' > $repo/blobs/$commit && ln -s ../../blobs/$commit $repo/snapshots/$commit/README.md
+  $ pome verify
+  org/tiny  DAMAGED  5 files, 1 of them hashed (22 B)
+    error: README.md: git SHA-1 is 4c6ee9c8dd8b…, published as aaaaaaaaaaaa…
+      hint: pome verify --repair org/tiny
+  error: 1 of 1 model is damaged
+  [exit 4: corrupt]
+
+Why a model is not listed or does not load, and what to run.
+
+  $ pome doctor org/tiny
+  ok       org/tiny: in the cache: ~/.cache/huggingface/hub/models--org--tiny, 1 revision
+  ok       org/tiny: every file fits: llama, 12.7 KiB of weights
+  ok       org/tiny: fits into memory: … available
+  $ pome doctor Org/Tiny
+  PROBLEM  Org/Tiny: not here: no alias, folder, imported model or repository in ~/.cache/huggingface/hub
+           try: pome pull Org/Tiny
+  note     Org/Tiny: names count letter by letter: org/tiny is here
+           try: pome run org/tiny
+  $ pome doctor tests/golden/broken/gguf
+  PROBLEM  tests/golden/broken/gguf: gguf weights, which run only after a conversion
+           try: pome convert tests/golden/broken/gguf
+  $ pome doctor tests/golden/broken/no_tokenizer --json
+  {"grade":"problem","subject":"tests/golden/broken/no_tokenizer","text":"there is none (tokenizer.json, tokenizer.model or vocab.json with merges.txt)","command":null}
+  $ printf '\n' >> $repo/refs/main; pome doctor
+  ok       cache: ~/.cache/huggingface/hub holds 1 model
+  PROBLEM  org/tiny: refs/main does not hold 40 hex digits and nothing else; other clients skip the whole repository
+           try: pome pull org/tiny
+  …
