@@ -4,16 +4,17 @@
 
 namespace pome::cli {
 
-extern const Verb list_verb, import_verb, rm_verb, clean_verb, verify_verb, doctor_verb;
+extern const Verb list_verb, import_verb, rm_verb, clean_verb, verify_verb, doctor_verb, manifest_verb;
 extern const Verb show_verb, alias_verb, run_verb, chat_verb, archs_verb, tokenize_verb, detokenize_verb,
     template_verb, logits_verb, bench_verb, completion_verb, help_verb;
 
 namespace {
 
 constexpr const Verb* table[]{
-    &list_verb,       &import_verb,   &rm_verb,     &clean_verb, &verify_verb,     &doctor_verb,
-    &show_verb,       &alias_verb,    &run_verb,    &chat_verb,  &archs_verb,      &tokenize_verb,
-    &detokenize_verb, &template_verb, &logits_verb, &bench_verb, &completion_verb, &help_verb,
+    &list_verb,   &import_verb,   &rm_verb,         &clean_verb,      &verify_verb,
+    &doctor_verb, &manifest_verb, &show_verb,       &alias_verb,      &run_verb,
+    &chat_verb,   &archs_verb,    &tokenize_verb,   &detokenize_verb, &template_verb,
+    &logits_verb, &bench_verb,    &completion_verb, &help_verb,
 };
 
 }  // namespace

@@ -12,6 +12,7 @@ What there is, and how it is used.
     clean       find what can go, and delete it when told to
     verify      whether models are whole and unchanged; offline
     doctor      why a model is not listed or does not load, and what to run
+    manifest    provenance, precision and size of models as files, for other tools
     show        architecture, size, memory, files and licence of a model
     alias       short names for models, with their settings
   

@@ -1,0 +1,16 @@
+// Any bytes as a manifest.
+#include <cstdlib>
+
+#include "base/error.h"
+#include "services/manifest.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace pome;
+  try {
+    const Json manifest =
+        services::parse_manifest(std::string_view(reinterpret_cast<const char*>(data), size), "input");
+    if (!manifest.is_object()) std::abort();
+  } catch (const Error&) {
+  }
+  return 0;
+}
