@@ -7,21 +7,25 @@
 
 namespace pome::cli {
 
+constexpr const char *dim = "\033[2m", *plain = "\033[0m";
 constexpr int long_prompt_tokens = 512;  // below that an answer begins before anyone wonders
 
 AnswerPrinter::~AnswerPrinter() {
   clear_progress();
+  if (in_reasoning_ && output_is_terminal()) std::fputs(plain, stdout);
   if (last_ != '\n') std::fputc('\n', stdout);
 }
 
 bool AnswerPrinter::operator()(const services::Piece& piece) {
   if (form_ == Form::json_events) {
     Json event;
-    if (piece.token < 0 && piece.text.empty()) {
+    if (piece.is_progress()) {
       event = {{"event", "prompt"}, {"done", piece.prompt_done}, {"total", piece.prompt_total}};
     } else {
       event = {
           {"event", "token"}, {"token", piece.token < 0 ? Json() : Json(piece.token)}, {"text", piece.text}};
+      if (!piece.reasoning.empty()) event["reasoning"] = piece.reasoning;
+      if (piece.tool_call) event["tool_calls"] = services::tool_calls_json({*piece.tool_call});
       if (!piece.top_logprobs.empty()) {
         event["logprob"] = piece.logprob;
         Json top = Json::array();
@@ -32,15 +36,47 @@ bool AnswerPrinter::operator()(const services::Piece& piece) {
     }
     print_json(event);
     flush_output();
-  } else if (piece.token < 0 && piece.text.empty()) {
+  } else if (piece.is_progress()) {
     show_progress(piece);
-  } else if (!piece.text.empty()) {
-    clear_progress();
-    print(piece.text);
-    flush_output();
-    last_ = piece.text.back();
+  } else {
+    print_piece(piece);
   }
   return !interruptible_.interrupted();
+}
+
+void AnswerPrinter::print_piece(const services::Piece& piece) {
+  const bool reasons = shows_reasoning_ && !piece.reasoning.empty();
+  if (!reasons && piece.text.empty() && !piece.tool_call) return;
+  clear_progress();
+  if (reasons) print_reasoning(piece.reasoning);
+  if (!piece.text.empty()) {
+    end_reasoning();
+    print(piece.text);
+    last_ = piece.text.back();
+  }
+  if (piece.tool_call) {
+    end_reasoning();
+    if (last_ != '\n') print("\n");
+    print_json(services::tool_calls_json({*piece.tool_call})[0]);
+    last_ = '\n';
+  }
+  flush_output();
+}
+
+void AnswerPrinter::print_reasoning(const std::string& text) {
+  if (!in_reasoning_ && output_is_terminal()) print(dim);
+  in_reasoning_ = true;
+  print(text);
+  last_ = text.back();
+}
+
+// Reasoning and the answer stand an empty line apart.
+void AnswerPrinter::end_reasoning() {
+  if (!in_reasoning_) return;
+  in_reasoning_ = false;
+  if (output_is_terminal()) print(plain);
+  print(last_ == '\n' ? "\n" : "\n\n");
+  last_ = '\n';
 }
 
 void AnswerPrinter::finish(const services::Answer& answer) {
@@ -48,12 +84,16 @@ void AnswerPrinter::finish(const services::Answer& answer) {
   if (form_ == Form::json_events) {
     Json event{{"event", "finished"},
                {"reason", services::finish_reason_name(answer.reason)},
-               {"text", answer.text},
-               {"stats", answer.stats.to_json()}};
+               {"text", answer.text}};
+    if (!answer.reasoning.empty()) event["reasoning"] = answer.reasoning;
+    if (!answer.tool_calls.empty()) event["tool_calls"] = services::tool_calls_json(answer.tool_calls);
+    event["stats"] = answer.stats.to_json();
     if (!answer.stop_sequence.empty()) event["stop_sequence"] = answer.stop_sequence;
     print_json(event);
-  } else if (last_ != '\n') {
-    print("\n");
+  } else {
+    if (in_reasoning_ && output_is_terminal()) print(plain);
+    in_reasoning_ = false;
+    if (last_ != '\n') print("\n");
     last_ = '\n';
   }
   flush_output();

@@ -6,13 +6,15 @@
 
 namespace pome::cli {
 
-// Prints text pieces to stdout as they come, and how far a long prompt is to a terminal's stderr. Ctrl-C
-// cancels the answer while it lives.
+// Prints text pieces to stdout as they come, reasoning dimmed before them where it is shown, tool calls as a
+// line of JSON each, and how far a long prompt is to a terminal's stderr. Ctrl-C cancels the answer while it
+// lives.
 class AnswerPrinter {
  public:
   enum class Form { text, json_events };
 
-  explicit AnswerPrinter(Form form = Form::text) : form_(form) {}
+  explicit AnswerPrinter(bool shows_reasoning, Form form = Form::text)
+      : form_(form), shows_reasoning_(shows_reasoning) {}
   ~AnswerPrinter();  // leaves the cursor on a fresh line, also after an Error
   AnswerPrinter(const AnswerPrinter&) = delete;
 
@@ -25,11 +27,16 @@ class AnswerPrinter {
   bool interrupted() const { return interruptible_.interrupted(); }
 
  private:
+  void print_piece(const services::Piece& piece);
+  void print_reasoning(const std::string& text);
+  void end_reasoning();
   void show_progress(const services::Piece& piece);
   void clear_progress();
 
   Interruptible interruptible_;
   Form form_;
+  bool shows_reasoning_;
+  bool in_reasoning_ = false;
   bool progress_shown_ = false;
   char last_ = '\n';
 };

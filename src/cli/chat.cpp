@@ -26,7 +26,10 @@ class Chat {
   Chat(services::Library& library, std::shared_ptr<const services::OpenModel> model, const Conversation& c)
       : session_(library, std::move(model), c.settings, c.adapter),
         reader_(library.paths().state / "chat_history"),
-        show_stats_(c.stats) {}
+        show_stats_(c.stats),
+        shows_reasoning_(c.shows_reasoning()) {
+    session_.tools() = c.read_tools();
+  }
 
   void run();
 
@@ -50,6 +53,7 @@ class Chat {
   services::ChatSession session_;
   LineReader reader_;
   bool show_stats_;
+  bool shows_reasoning_;
   std::optional<services::Stats> stats_;  // of the last answer
   bool over_ = false;
 };
@@ -145,7 +149,7 @@ void Chat::command(const std::string& line) {
 
 template <class Ask>
 void Chat::answer(Ask ask) {
-  AnswerPrinter printer;
+  AnswerPrinter printer(shows_reasoning_);
   const services::Answer answer = ask([&](const services::Piece& piece) { return printer(piece); });
   printer.finish(answer);
   stats_ = answer.stats;

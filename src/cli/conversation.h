@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "cli/options.h"
 #include "services/library.h"
 
@@ -16,6 +17,11 @@ struct Conversation {
   services::Settings settings;
   fs::path adapter;
   bool stats = false;
+  fs::path tools;
+  std::optional<bool> show_reasoning;  // unset: on a terminal
+
+  bool shows_reasoning() const;
+  Json read_tools() const;  // null without --tools; throws Error
 };
 
 void declare_conversation(Options& options, Conversation& conversation);

@@ -34,6 +34,7 @@ void answer(const Run& run, services::Library& library) {
   }
   services::GenerateRequest request;
   request.messages = Json::array({services::message("user", prompt)});
+  request.tools = run.conversation.read_tools();
   request.settings = run.conversation.settings;
   request.adapter = run.conversation.adapter;
   request.prompt_cache_file = run.prompt_cache_file;
@@ -44,10 +45,11 @@ void answer(const Run& run, services::Library& library) {
   const auto model = library.open(run.conversation.model, 0, run.conversation.settings.cache());
   if (run.verbose) {
     const std::string seen =
-        model->text->render(request.messages, run.conversation.settings.over(model->defaults));
+        model->text->render(request.messages, run.conversation.settings.over(model->defaults), request.tools);
     talk(fmt::format("{}\n----------\n", seen));
   }
-  AnswerPrinter printer(run.json ? AnswerPrinter::Form::json_events : AnswerPrinter::Form::text);
+  AnswerPrinter printer(run.conversation.shows_reasoning(),
+                        run.json ? AnswerPrinter::Form::json_events : AnswerPrinter::Form::text);
   const services::Answer answer = services::generate(
       library, *model, request, [&](const services::Piece& piece) { return printer(piece); });
   printer.finish(answer);

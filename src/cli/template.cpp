@@ -15,6 +15,7 @@ constexpr Example examples[]{
 struct Template {
   std::vector<std::string> words;
   fs::path messages;
+  fs::path tools;
   services::Settings settings;
   bool json = false;
 };
@@ -23,6 +24,7 @@ Action declare(Options& options) {
   auto o = std::make_shared<Template>();
   options.words({"MODEL"}, o->words, 1, 1);
   options.option("--messages", o->messages, "FILE", "a JSON array of messages with role and content");
+  options.option("--tools", o->tools, "FILE", "a JSON array of functions that the model may call");
   options.flag("--json", o->json, "one object: text, tokens");
   declare_prompt_settings(options, o->settings);
   return [o] {
@@ -32,11 +34,13 @@ Action declare(Options& options) {
     const auto place = store::resolve(o->words.front(), store::Paths::from_environment());
     const Json messages = load_json(o->messages);
     const auto model = services::TextModel::open(place.folder);
-    const std::string text = model->render(messages, o->settings);
+    const Json tools =
+        o->tools.empty() ? Json() : services::tools_from_json(load_json(o->tools), o->tools.string());
+    const services::Turn turn = model->turn(messages, o->settings, tools);
     if (o->json) {
-      print_json({{"text", text}, {"tokens", model->prompt(messages, o->settings)}});
+      print_json({{"text", turn.text}, {"tokens", turn.tokens}});
     } else {
-      print(text);
+      print(turn.text);
     }
   };
 }

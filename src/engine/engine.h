@@ -67,9 +67,10 @@ struct Request {
   SamplingParams sampling;
   int max_tokens = -1;            // -1: until an end token or the end of the context; 0: only the prompt
   std::vector<std::string> stop;  // matched on text, across token borders; not part of the output
-  std::vector<std::int32_t> end_tokens;  // finish before these; not part of the output
-  bool ignore_end = false;               // for benchmarks
-  int logprobs = -1;                     // -1: none; n: the token's and the n most likely
+  std::vector<std::int32_t> end_tokens;    // finish before these; not part of the output
+  std::vector<std::int32_t> shown_tokens;  // special tokens that are part of the text
+  bool ignore_end = false;                 // for benchmarks
+  int logprobs = -1;                       // -1: none; n: the token's and the n most likely
   std::optional<std::chrono::steady_clock::time_point> deadline;
   std::shared_ptr<text::Grammar>
       grammar;      // constrains the output; this request's alone, used on the engine's thread

@@ -65,7 +65,7 @@ Sequence::Sequence(Request request, std::uint64_t id, std::shared_ptr<Channel> c
   stats_.prompt_tokens = prompt_tokens();
   stats_.seed = request_.sampling.seed ? *request_.sampling.seed : fresh_seed();
   const auto& tokenizer = request_.instance->tokenizer;
-  if (tokenizer) detokenizer_.emplace(tokenizer);
+  if (tokenizer) detokenizer_.emplace(tokenizer, true, request_.shown_tokens);
   std::vector<std::int32_t> xtc_exempt = request_.end_tokens;
   if (tokenizer && request_.sampling.xtc_probability > 0) {
     const std::vector<std::int32_t> line_break = tokenizer->encode("\n", false);

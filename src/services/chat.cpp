@@ -15,10 +15,11 @@ ChatSession::ChatSession(Library& library, std::shared_ptr<const OpenModel> mode
 Answer ChatSession::answer(Json messages, const OnPiece& on_piece) {
   GenerateRequest request;
   request.messages = messages;
+  request.tools = tools_;
   request.settings = settings_;
   request.adapter = adapter_;
   Answer answer = generate(library_, *model_, request, on_piece);
-  messages.push_back(message("assistant", answer.text));
+  messages.push_back(assistant_message(answer));
   messages_ = std::move(messages);
   return answer;
 }

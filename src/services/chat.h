@@ -25,11 +25,13 @@ class ChatSession {
 
   void clear();  // all but the system prompt
 
-  // Array of {"role", "content"}, without the system prompt.
+  // Array of {"role", "content"} (and what assistant_message adds), without the system prompt.
   const Json& messages() const { return messages_; }
 
   // Live: what is set here counts from the next turn on ("system_prompt" too).
   Settings& settings() { return settings_; }
+  // What the model may call: see TextModel::render. Null: nothing.
+  Json& tools() { return tools_; }
   const OpenModel& model() const { return *model_; }
 
   // {"model", "settings", "messages"}. load() replaces settings and messages; the model stays, whichever the
@@ -44,6 +46,7 @@ class ChatSession {
   std::shared_ptr<const OpenModel> model_;
   Settings settings_;
   fs::path adapter_;
+  Json tools_;
   Json messages_ = Json::array();
 };
 

@@ -79,6 +79,22 @@ TEST_F(Chat, ACancelledAnswerIsKeptAsFarAsItCame) {
   EXPECT_EQ(chat.messages()[1]["content"], answer.text);
 }
 
+TEST_F(Chat, KeepsReasoningApartForTheTemplate) {
+  const fs::path folder = tiny.endless_model();
+  write_file_atomic(folder / "chat_template.jinja",
+                    "{# <think> #}{% for m in messages %}{{ m.content }}"
+                    "{% if loop.last %}{{ m.reasoning_content }}{% endif %}{% endfor %}");
+  Settings settings = short_answers();
+  settings.prefill_response = "<think>hm</think>so";
+  ChatSession chat(tiny.library, tiny.library.open(folder.string()), settings);
+  const Answer first = chat.send("one");
+  EXPECT_EQ(first.reasoning, "hm");
+  EXPECT_TRUE(first.text.starts_with("so"));
+  ASSERT_EQ(chat.messages().size(), 2u);
+  EXPECT_EQ(chat.messages()[1]["reasoning_content"], "hm");
+  EXPECT_EQ(chat.messages()[1]["content"], first.text);
+}
+
 TEST_F(Chat, SavesAndLoads) {
   Settings settings = short_answers();
   settings.system_prompt = "be kind";

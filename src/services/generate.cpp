@@ -12,14 +12,16 @@ namespace {
 // How far an answer without max_tokens is expected to go, when its memory is estimated.
 constexpr int expected_answer_tokens = 4096;
 
-std::vector<std::int32_t> prompt_tokens(const OpenModel& model, const GenerateRequest& request,
-                                        const Settings& settings) {
+// What the model is asked: a turn of a conversation, or tokens as they are.
+Turn first_turn(const OpenModel& model, const GenerateRequest& request, const Settings& settings) {
   const int given =
       (request.messages.is_null() ? 0 : 1) + (request.prompt ? 1 : 0) + (request.tokens ? 1 : 0);
   if (given != 1) fail(ErrorKind::usage, "expected one of messages, prompt and tokens, found {}", given);
-  if (request.tokens) return *request.tokens;
-  if (request.prompt) return model.text->encode(*request.prompt + settings.prefill_response.value_or(""));
-  return model.text->prompt(request.messages, settings);
+  if (!request.messages.is_null()) return model.text->turn(request.messages, settings, request.tools);
+  Turn turn;
+  turn.tokens = request.tokens ? *request.tokens
+                               : model.text->encode(*request.prompt + settings.prefill_response.value_or(""));
+  return turn;
 }
 
 std::vector<std::int32_t> end_tokens(const OpenModel& model, const Settings& settings) {
@@ -81,7 +83,85 @@ void check_can_be_written(const fs::path& file) {
   }
 }
 
+// Text as it comes from the engine, to pieces and the answer that they add up to.
+class Distributor {
+ public:
+  Distributor(std::unique_ptr<text::chat::Stream> stream, std::function<void(const Piece&)> on_piece)
+      : stream_(std::move(stream)), on_piece_(std::move(on_piece)) {}
+
+  void hand_out(Piece piece) {
+    answer.text += piece.text;
+    answer.reasoning += piece.reasoning;
+    if (piece.tool_call) answer.tool_calls.push_back(*piece.tool_call);
+    on_piece_(piece);
+  }
+
+  // A token, whose piece gets the first of what its text made certain.
+  void take(const std::string& text, Piece piece) {
+    std::vector<text::chat::Part> parts = take_apart(text);
+    if (parts.empty()) parts.emplace_back();
+    hand_out_parts(std::move(parts), std::move(piece));
+  }
+
+  void finish(const std::string& text) {
+    hand_out_parts(take_apart(text), {});
+    if (stream_) hand_out_parts(stream_->finish(), {});
+  }
+
+  Answer answer;
+
+ private:
+  std::vector<text::chat::Part> take_apart(const std::string& text) {
+    if (stream_) return stream_->feed(text);
+    std::vector<text::chat::Part> parts;
+    if (!text.empty()) parts.push_back({text::chat::Part::Kind::content, text, {}});
+    return parts;
+  }
+
+  void hand_out_parts(std::vector<text::chat::Part> parts, Piece piece) {
+    for (text::chat::Part& part : parts) {
+      switch (part.kind) {
+        case text::chat::Part::Kind::content:
+          piece.text = std::move(part.text);
+          break;
+        case text::chat::Part::Kind::reasoning:
+          piece.reasoning = std::move(part.text);
+          break;
+        case text::chat::Part::Kind::tool_call:
+          piece.tool_call = std::move(part.call);
+          break;
+      }
+      hand_out(std::exchange(piece, {}));
+    }
+  }
+
+  std::unique_ptr<text::chat::Stream> stream_;
+  std::function<void(const Piece&)> on_piece_;
+};
+
 }  // namespace
+
+Json tool_calls_json(const std::vector<text::chat::ToolCall>& calls) {
+  Json list = Json::array();
+  for (const text::chat::ToolCall& call : calls) {
+    list.push_back({{"name", call.name}, {"arguments", call.arguments}});
+    if (!call.id.empty()) list.back()["id"] = call.id;
+  }
+  return list;
+}
+
+Json assistant_message(const Answer& answer) {
+  Json result = message("assistant", answer.text);
+  if (!answer.reasoning.empty()) result["reasoning_content"] = answer.reasoning;
+  for (std::size_t i = 0; i < answer.tool_calls.size(); ++i) {
+    const text::chat::ToolCall& call = answer.tool_calls[i];
+    // Nine letters and digits, which Mistral's templates insist on.
+    result["tool_calls"].push_back({{"type", "function"},
+                                    {"id", call.id.empty() ? fmt::format("call{:05}", i) : call.id},
+                                    {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+  }
+  return result;
+}
 
 Json Stats::to_json() const {
   return {{"prompt_tokens", prompt_tokens},         {"cached_tokens", cached_tokens},
@@ -109,16 +189,20 @@ Answer generate(Library& library, const OpenModel& model, const GenerateRequest&
   const Settings settings = request.settings.over(model.defaults);
   engine::Request job;
   job.instance = model.instance;
-  job.prompt = prompt_tokens(model, request, settings);
+  Turn turn = first_turn(model, request, settings);
+  job.prompt = std::move(turn.tokens);
   job.sampling = settings.sampling();
   job.max_tokens = settings.max_tokens.value_or(-1);
   job.stop = settings.stop.value_or(std::vector<std::string>{});
   job.end_tokens = end_tokens(model, settings);
+  job.end_tokens.insert(job.end_tokens.end(), turn.end_tokens.begin(), turn.end_tokens.end());
   job.ignore_end = request.ignore_end;
   job.logprobs = request.logprobs;
   job.deadline = request.deadline;
   job.cache = settings.cache();
   job.grammar = grammar(model, request);
+  if (job.grammar) turn.stream = nullptr;
+  if (turn.stream) job.shown_tokens = std::move(turn.shown_tokens);
   if (!request.adapter.empty()) job.adapter = library.adapter(model, request.adapter);
 
   const std::int64_t wanted = job.max_tokens >= 0 ? job.max_tokens : expected_answer_tokens;
@@ -146,31 +230,32 @@ Answer generate(Library& library, const OpenModel& model, const GenerateRequest&
     job.keep_cache = true;
   }
 
-  Answer answer;
   std::string prefix = request.tokens ? "" : settings.prefill_response.value_or("");
   const std::unique_ptr<engine::Stream> stream = library.engine().submit(std::move(job));
-  const auto hand_out = [&](Piece piece) {
-    if (piece.token >= 0 || !piece.text.empty()) piece.text.insert(0, std::exchange(prefix, {}));
-    answer.text += piece.text;
+  Distributor distributor(std::move(turn.stream), [&](const Piece& piece) {
     if (on_piece && !on_piece(piece)) stream->cancel();
-  };
+  });
+  Answer& answer = distributor.answer;
   while (std::optional<engine::Event> event = stream->next()) {
     switch (event->kind) {
-      case engine::Event::Kind::prompt_progress:
-        hand_out({.prompt_done = event->done, .prompt_total = event->total, .text = {}, .top_logprobs = {}});
+      case engine::Event::Kind::prompt_progress: {
+        Piece piece;
+        piece.prompt_done = event->done;
+        piece.prompt_total = event->total;
+        distributor.hand_out(std::move(piece));
         break;
-      case engine::Event::Kind::token:
+      }
+      case engine::Event::Kind::token: {
         answer.tokens.push_back(event->token);
-        hand_out({.token = event->token,
-                  .text = std::move(event->text),
-                  .logprob = event->logprob,
-                  .top_logprobs = std::move(event->top_logprobs)});
+        Piece piece;
+        piece.token = event->token;
+        piece.logprob = event->logprob;
+        piece.top_logprobs = std::move(event->top_logprobs);
+        distributor.take(std::exchange(prefix, {}) + event->text, std::move(piece));
         break;
+      }
       case engine::Event::Kind::finished:
-        if (!event->text.empty() || !prefix.empty()) {
-          event->text.insert(0, std::exchange(prefix, {}));
-          hand_out({.text = std::move(event->text), .top_logprobs = {}});
-        }
+        distributor.finish(std::exchange(prefix, {}) + event->text);
         answer.reason = event->reason;
         answer.stop_sequence = std::move(event->stop_sequence);
         answer.stats = make_stats(event->stats);
@@ -184,7 +269,7 @@ Answer generate(Library& library, const OpenModel& model, const GenerateRequest&
     held.cache = stream->take_cache(held.tokens);
     if (held.cache) save_prompt_cache(library, request.prompt_cache_file, key, held);
   }
-  return answer;
+  return std::move(answer);
 }
 
 }  // namespace pome::services

@@ -19,6 +19,7 @@ struct GenerateRequest {
   std::optional<std::string> prompt;                // raw text, no template
   std::optional<std::vector<std::int32_t>> tokens;  // used as they are
 
+  Json tools;         // that the model may call, with messages; null: none (see TextModel::render)
   Settings settings;  // win over OpenModel::defaults
   fs::path adapter;   // folder; empty: none
   // Keeps what was computed between processes: the longest beginning that the file's tokens share with the
@@ -31,13 +32,18 @@ struct GenerateRequest {
   bool ignore_end = false;
 };
 
-// One thing that happened: the next token; or, with token < 0, progress on the prompt or the last text.
+// One thing that happened: the next token; or, with token < 0, progress on the prompt, or more of what the
+// tokens so far have made certain. One of text, reasoning and tool_call at most.
 struct Piece {
-  int prompt_done = 0, prompt_total = 0;
+  int prompt_done = 0, prompt_total = 0;  // of progress alone
   std::int32_t token = -1;
-  std::string text;  // whole characters; may be empty
+  std::string text;       // whole characters; may be empty
+  std::string reasoning;  // likewise
+  std::optional<text::chat::ToolCall> tool_call;
   float logprob = 0;
   std::vector<engine::TokenLogprob> top_logprobs;
+
+  bool is_progress() const { return prompt_total > 0; }
 };
 
 // Called on the caller's thread; false cancels.
@@ -57,7 +63,9 @@ struct Stats {
 };
 
 struct Answer {
-  std::string text;  // with prefill_response in front
+  std::string text;  // with prefill_response in front; without the following two
+  std::string reasoning;
+  std::vector<text::chat::ToolCall> tool_calls;
   std::vector<std::int32_t> tokens;
   engine::FinishReason reason = engine::FinishReason::stop;
   std::string stop_sequence;
@@ -67,10 +75,18 @@ struct Answer {
 std::string_view finish_reason_name(
     engine::FinishReason reason);  // "stop", "length", "cancelled", "deadline"
 
-// Blocks until the answer is there. Text pieces join to Answer::text. Throws Error: usage (settings, unknown
-// extra_eos_tokens, a prompt cache of another model or with other settings), resource (the prompt is longer
-// than the context, the cache does not fit), corrupt (prompt cache), and what the engine reports. Cancelling
-// is no error.
+// {"role": "assistant", "content"} with "reasoning_content" and "tool_calls" where there are such: the answer
+// as a message, for the next turn. Templates decide what of earlier reasoning the model sees again.
+Json assistant_message(const Answer& answer);
+
+// {"name", "arguments", "id"} of each.
+Json tool_calls_json(const std::vector<text::chat::ToolCall>& calls);
+
+// Blocks until the answer is there. Text pieces join to Answer::text, reasoning likewise. Answers to messages
+// are taken apart as the model's convention has it; those held to a schema or a pattern are text as they are.
+// Throws Error: usage (settings, unknown extra_eos_tokens, a prompt cache of another model or with other
+// settings), resource (the prompt is longer than the context, the cache does not fit), corrupt (prompt
+// cache), and what the engine reports. Cancelling is no error.
 Answer generate(Library& library, const OpenModel& model, const GenerateRequest& request,
                 const OnPiece& on_piece = {});
 

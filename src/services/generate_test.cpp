@@ -200,5 +200,65 @@ TEST_F(Generate, APromptCacheOfAnotherModelOrSettingIsRefused) {
   EXPECT_EQ(error_of([&] { run(request); }).kind(), ErrorKind::not_found);
 }
 
+TEST_F(Generate, AnswersToMessagesAreTakenApart) {
+  const fs::path folder = tiny.endless_model();
+  write_file_atomic(folder / "chat_template.jinja",
+                    "{# <think> <tool_call> #}{% for m in messages %}{{ m.content }}{% endfor %}");
+  model = tiny.library.open(folder.string());
+  GenerateRequest request;
+  request.messages = Json::array({message("user", "why")});
+  request.tools = tools_from_json(Json{{"name", "f"}}, "tools");
+  request.settings.max_tokens = 3;
+  request.settings.logit_bias = std::map<std::int32_t, float>{{6, 1000.0f}};
+  request.settings.prefill_response =
+      "<think>\nhm\n</think>\n\nso <tool_call>{\"name\": \"f\", \"arguments\": {\"x\": 1}}</tool_call>";
+  std::string text, reasoning;
+  int calls = 0, tokens = 0;
+  const Answer answer = run(request, [&](const Piece& piece) {
+    text += piece.text;
+    reasoning += piece.reasoning;
+    calls += piece.tool_call ? 1 : 0;
+    tokens += piece.token >= 0 ? 1 : 0;
+    return true;
+  });
+  EXPECT_EQ(answer.text, "so aaa");
+  EXPECT_EQ(answer.reasoning, "hm");
+  ASSERT_EQ(answer.tool_calls.size(), 1u);
+  EXPECT_EQ(tool_calls_json(answer.tool_calls).dump(), R"([{"name":"f","arguments":{"x":1}}])");
+  EXPECT_EQ(text, answer.text);
+  EXPECT_EQ(reasoning, answer.reasoning);
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(tokens, 3);
+
+  const Json next = assistant_message(answer);
+  EXPECT_EQ(next["content"], "so aaa");
+  EXPECT_EQ(next["reasoning_content"], "hm");
+  EXPECT_EQ(next["tool_calls"][0]["function"]["name"], "f");
+  EXPECT_EQ(next["tool_calls"][0]["id"].get<std::string>().size(), 9u);
+
+  request.tools = {};
+  EXPECT_TRUE(run(request).tool_calls.empty());
+  EXPECT_NE(run(request).text.find("<tool_call>"), std::string::npos) << "without tools it is text";
+  request.settings.prefill_response.reset();
+  request.regex = "a{3}";
+  EXPECT_EQ(run(request).text, "aaa");
+  GenerateRequest raw = prompt("x", 1);
+  raw.settings.prefill_response = "<think>";
+  EXPECT_TRUE(run(raw).text.starts_with("<think>")) << "a prompt without messages has no convention";
+}
+
+TEST_F(Generate, ATemplateMayOpenTheReasoning) {
+  const fs::path folder = tiny.chat_model();
+  write_file_atomic(folder / "chat_template.jinja", "{{ messages[0].content }}<think>\n");
+  model = tiny.library.open(folder.string());
+  GenerateRequest request;
+  request.messages = Json::array({message("user", "why")});
+  request.settings.max_tokens = 3;
+  request.settings.logit_bias = std::map<std::int32_t, float>{{6, 1000.0f}};
+  const Answer answer = run(request);
+  EXPECT_EQ(answer.reasoning, "aaa");
+  EXPECT_EQ(answer.text, "");
+}
+
 }  // namespace
 }  // namespace pome::services

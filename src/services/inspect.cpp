@@ -119,7 +119,11 @@ void list_files(const fs::path& folder, ModelFacts& facts) {
 void describe_text(const fs::path& folder, ModelFacts& facts) {
   try {
     const std::shared_ptr<const TextModel> text = TextModel::open(folder);
-    const std::string kind = tokenizer_kind(folder / "tokenizer.json");
+    std::string kind = tokenizer_kind(folder / "tokenizer.json");
+    const auto there = [&](const char* name) { return fs::exists(folder / name); };
+    if (!there("tokenizer.json") && !there("vocab.json")) {
+      kind = there("tokenizer.model") || there("spiece.model") ? "SentencePiece" : "tiktoken";
+    }
     facts.tokenizer = fmt::format("{}, {} tokens", kind.empty() ? "BPE" : kind, text->tokenizer().size());
     facts.chat_template = text->has_chat_template();
   } catch (const Error& error) {

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "text/chat/convention.h"
 #include "text/chat_template.h"
 #include "text/folder.h"
 
@@ -63,16 +64,59 @@ bool goes_plain(const TextModel& model, const Settings& settings) {
          (!settings.chat_template && !model.has_chat_template());
 }
 
+// A template, and what answers to it look like.
+struct Voice {
+  text::ChatTemplate chat_template;
+  text::chat::Manners manners;
+  std::vector<std::int32_t> end_tokens;
+
+  Voice(const std::string& source, const text::Tokenizer& tokenizer)
+      : chat_template(source),
+        manners(text::chat::Manners::of(source, tokenizer)),
+        end_tokens(manners.end_tokens(source, tokenizer)) {}
+};
+
+// null is null; what chat_template_config calls tools counts where the caller has none.
+Json chosen_tools(const Settings& settings, const Json& tools) {
+  if (!tools.is_null() || !settings.chat_template_config || !settings.chat_template_config->is_object())
+    return tools;
+  const auto found = settings.chat_template_config->find("tools");
+  return found == settings.chat_template_config->end() ? tools : *found;
+}
+
 }  // namespace
 
 struct TextModel::Impl {
   text::TokenizerFolder folder;
-  std::optional<text::ChatTemplate> chat_template;
+  std::shared_ptr<const Voice> plain, with_tools;  // null without a template
   std::vector<std::int32_t> end_tokens;
+
+  // The voice that settings and tools ask for.
+  std::shared_ptr<const Voice> voice(const Settings& settings, const Json& tools) const {
+    if (settings.chat_template)
+      return std::make_shared<const Voice>(*settings.chat_template, *folder.tokenizer);
+    return tools.is_null() ? plain : with_tools;
+  }
+  std::string render(const text::ChatTemplate* chat_template, const Json& messages, const Settings& settings,
+                     const Json& tools) const;
 };
 
 Json message(std::string_view role, std::string_view content) {
   return {{"role", role}, {"content", content}};
+}
+
+Json tools_from_json(const Json& json, std::string_view subject) {
+  Json tools = Json::array();
+  for (const Json& one : json.is_array() ? json : Json::array({json})) {
+    const bool wrapped = one.is_object() && one.contains("function");
+    const Json* function = wrapped ? &one["function"] : &one;
+    if (!function->is_object() || !function->contains("name") || !(*function)["name"].is_string()) {
+      fail(ErrorKind::usage, "{}: expected functions with a \"name\", found {}", subject,
+           one.dump().substr(0, 80));
+    }
+    tools.push_back(wrapped ? one : Json{{"type", "function"}, {"function", one}});
+  }
+  return tools;
 }
 
 TextModel::TextModel() : impl_(std::make_unique<Impl>()) {}
@@ -82,17 +126,26 @@ std::shared_ptr<const TextModel> TextModel::open(const fs::path& folder) {
   std::shared_ptr<TextModel> model(new TextModel);
   Impl& impl = *model->impl_;
   impl.folder = text::load_tokenizer(folder);
-  if (const text::NamedTemplate* source = impl.folder.template_for(false)) {
+  const auto read = [&](bool tools) -> std::shared_ptr<const Voice> {
+    const text::NamedTemplate* source = impl.folder.template_for(tools);
+    if (source == nullptr) return nullptr;
+    if (tools && source == impl.folder.template_for(false)) return impl.plain;
     try {
-      impl.chat_template.emplace(source->source);
+      return std::make_shared<const Voice>(source->source, *impl.folder.tokenizer);
     } catch (Error& error) {
       throw std::move(error).in(fmt::format("{}: chat template", folder.string()));
     }
-  }
+  };
+  impl.plain = read(false);
+  impl.with_tools = read(true);
   add_ids(folder / "generation_config.json", impl.end_tokens);
   add_ids(folder / "config.json", impl.end_tokens);
   if (const auto token = impl.folder.special_token("eos_token")) {
     if (const auto id = impl.folder.tokenizer->id_of(*token)) impl.end_tokens.push_back(*id);
+  }
+  if (impl.plain) {
+    const auto& ends = impl.plain->end_tokens;
+    impl.end_tokens.insert(impl.end_tokens.end(), ends.begin(), ends.end());
   }
   std::sort(impl.end_tokens.begin(), impl.end_tokens.end());
   impl.end_tokens.erase(std::unique(impl.end_tokens.begin(), impl.end_tokens.end()), impl.end_tokens.end());
@@ -103,19 +156,19 @@ const text::Tokenizer& TextModel::tokenizer() const { return *impl_->folder.toke
 
 std::shared_ptr<const text::Tokenizer> TextModel::shared_tokenizer() const { return impl_->folder.tokenizer; }
 
-bool TextModel::has_chat_template() const { return impl_->chat_template.has_value(); }
+bool TextModel::has_chat_template() const { return impl_->plain != nullptr; }
 
 const std::vector<std::int32_t>& TextModel::end_tokens() const { return impl_->end_tokens; }
 
-std::string TextModel::render(const Json& messages, const Settings& settings) const {
-  check_messages(messages);
+std::string TextModel::Impl::render(const text::ChatTemplate* chat_template, const Json& messages,
+                                    const Settings& settings, const Json& tools) const {
   text::ChatInput input;
   input.messages = messages;
   if (!settings.system_prompt.value_or("").empty() && messages[0]["role"] != "system") {
     input.messages.insert(input.messages.begin(), message("system", *settings.system_prompt));
   }
   const std::string prefill = settings.prefill_response.value_or("");
-  if (goes_plain(*this, settings)) {
+  if (chat_template == nullptr) {
     std::string text;
     for (const Json& item : input.messages) text += (text.empty() ? "" : "\n") + plain_text(item);
     return text + prefill;
@@ -125,19 +178,42 @@ std::string TextModel::render(const Json& messages, const Settings& settings) co
     input.add_generation_prompt = false;
     input.continue_final_message = true;
   }
-  input.variables = impl_->folder.special_tokens;
+  input.variables = folder.special_tokens;
   if (const auto& given = settings.chat_template_config) {
     if (!given->is_object()) {
       fail(ErrorKind::usage, "chat_template_config: expected an object, found {}", given->type_name());
     }
     input.variables.update(*given);
   }
-  if (settings.chat_template) return text::ChatTemplate(*settings.chat_template).render(input);
-  return impl_->chat_template->render(input);
+  input.tools = tools;
+  return chat_template->render(input);
 }
 
-std::vector<std::int32_t> TextModel::prompt(const Json& messages, const Settings& settings) const {
-  return tokenizer().encode(render(messages, settings), goes_plain(*this, settings));
+Turn TextModel::turn(const Json& messages, const Settings& settings, const Json& given_tools) const {
+  check_messages(messages);
+  const Json tools = chosen_tools(settings, given_tools);
+  const bool plain = goes_plain(*this, settings);
+  const std::shared_ptr<const Voice> voice = plain ? nullptr : impl_->voice(settings, tools);
+  Turn turn;
+  turn.text = impl_->render(voice ? &voice->chat_template : nullptr, messages, settings, tools);
+  turn.tokens = tokenizer().encode(turn.text, plain);
+  if (!voice) return turn;
+  const std::string prefill = settings.prefill_response.value_or("");
+  std::string_view before = turn.text;
+  if (before.ends_with(prefill)) before.remove_suffix(prefill.size());
+  turn.stream = voice->manners.stream(before, tools);
+  turn.shown_tokens = voice->manners.shown_tokens(tokenizer(), !tools.is_null());
+  turn.end_tokens = voice->end_tokens;
+  return turn;
+}
+
+std::string TextModel::render(const Json& messages, const Settings& settings, const Json& tools) const {
+  return turn(messages, settings, tools).text;
+}
+
+std::vector<std::int32_t> TextModel::prompt(const Json& messages, const Settings& settings,
+                                            const Json& tools) const {
+  return turn(messages, settings, tools).tokens;
 }
 
 std::vector<std::int32_t> TextModel::encode(std::string_view text) const { return tokenizer().encode(text); }

@@ -70,5 +70,40 @@ TEST(TextModel, WithoutATokenizerThereIsNone) {
   EXPECT_EQ(error_of([] { TextModel::open(golden("broken/no_tokenizer")); }).kind(), ErrorKind::not_found);
 }
 
+TEST(TextModel, ToolsGoToTheTemplate) {
+  TinyLibrary tiny;
+  const fs::path folder = tiny.chat_model();
+  write_file_atomic(folder / "chat_template.jinja",
+                    "{% for t in tools or [] %}[{{ t.function.name }}]{% endfor %}{{ messages[0].content }}");
+  const auto text = TextModel::open(folder);
+  const Json tools = tools_from_json(
+      Json::parse(R"([{"name": "f"}, {"type": "function", "function": {"name": "g"}}])"), "x");
+  EXPECT_EQ(text->render(question, {}, tools), "[f][g]why");
+  EXPECT_EQ(text->render(question, {}), "why");
+  Settings settings;
+  settings.chat_template_config = Json{{"tools", tools}};
+  EXPECT_EQ(text->render(question, settings), "[f][g]why");
+  for (const char* broken : {"1", "[1]", "{}", R"([{"function": {}}])", R"({"name": 1})"}) {
+    const Error error = error_of([&] { tools_from_json(Json::parse(broken), "tools.json"); });
+    EXPECT_EQ(error.kind(), ErrorKind::usage) << broken;
+    EXPECT_NE(error.message().find("tools.json"), std::string::npos);
+  }
+}
+
+TEST(TextModel, TurnsEndWithTheTokensOfTheTemplate) {
+  TinyLibrary tiny;
+  const fs::path folder = tiny.chat_model();
+  Json tokenizer = load_json(folder / "tokenizer.json");
+  for (const char* added : {"<|im_end|>", "<|eot_id|>"}) {
+    tokenizer["added_tokens"].push_back(tokenizer["added_tokens"][0]);
+    tokenizer["added_tokens"].back()["id"] = added[2] == 'i' ? 32 : 33;
+    tokenizer["added_tokens"].back()["content"] = added;
+  }
+  write_file_atomic(folder / "tokenizer.json", tokenizer.dump());
+  EXPECT_EQ(TextModel::open(folder)->end_tokens(), std::vector<std::int32_t>{0});
+  write_file_atomic(folder / "chat_template.jinja", "{{ messages[0].content }}<|im_end|>");
+  EXPECT_EQ(TextModel::open(folder)->end_tokens(), (std::vector<std::int32_t>{0, 32}));
+}
+
 }  // namespace
 }  // namespace pome::services

@@ -1,12 +1,19 @@
 #include "text/detokenizer.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "text/utf8.h"
 
 namespace pome::text {
 
-Detokenizer::Detokenizer(std::shared_ptr<const Tokenizer> tokenizer, bool skip_special)
-    : tokenizer_(std::move(tokenizer)), table_(&tokenizer_->table()), skip_special_(skip_special) {
+Detokenizer::Detokenizer(std::shared_ptr<const Tokenizer> tokenizer, bool skip_special,
+                         std::vector<std::int32_t> shown)
+    : tokenizer_(std::move(tokenizer)),
+      table_(&tokenizer_->table()),
+      skip_special_(skip_special),
+      shown_(std::move(shown)) {
+  std::sort(shown_.begin(), shown_.end());
   restart();
 }
 
@@ -21,7 +28,9 @@ std::string Detokenizer::feed(std::int32_t id) {
   if (id < 0) fail(ErrorKind::usage, "token id {} is negative", id);
   if (id >= tokenizer_->size()) return {};
   const std::uint8_t flags = table_->flags[static_cast<std::size_t>(id)];
-  if ((flags & token_absent) != 0 || (skip_special_ && (flags & token_special) != 0)) return {};
+  const bool hidden =
+      skip_special_ && (flags & token_special) != 0 && !std::binary_search(shown_.begin(), shown_.end(), id);
+  if ((flags & token_absent) != 0 || hidden) return {};
   if (table_->decoding == Decoding::opaque) {
     ids_.push_back(id);
     return {};
@@ -48,7 +57,7 @@ std::string Detokenizer::feed(std::int32_t id) {
 std::string Detokenizer::flush() {
   std::string text;
   if (table_->decoding == Decoding::opaque) {
-    text = tokenizer_->decode(ids_, skip_special_);
+    text = tokenizer_->decode(ids_);  // hidden ones are not among them
   } else if (table_->decoding == Decoding::bytes) {
     take_utf8(pending_, text, true);
   } else {

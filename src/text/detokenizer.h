@@ -18,7 +18,9 @@ namespace pome::text {
 // One per generation; not thread-safe.
 class Detokenizer {
  public:
-  explicit Detokenizer(std::shared_ptr<const Tokenizer> tokenizer, bool skip_special = true);
+  // shown: special tokens that are text all the same (the tags of a chat convention).
+  explicit Detokenizer(std::shared_ptr<const Tokenizer> tokenizer, bool skip_special = true,
+                       std::vector<std::int32_t> shown = {});
 
   // May be empty. Ids without a token add nothing. Throws Error(usage) for a negative id.
   std::string feed(std::int32_t id);
@@ -33,10 +35,11 @@ class Detokenizer {
   std::shared_ptr<const Tokenizer> tokenizer_;
   const TokenTable* table_;
   bool skip_special_;
-  bool first_ = true;              // no token has been taken yet
-  std::uint32_t to_strip_ = 0;     // characters that may still be dropped from the start
-  std::string pending_;            // bytes held back
-  std::vector<std::int32_t> ids_;  // Decoding::opaque only
+  std::vector<std::int32_t> shown_;  // ascending
+  bool first_ = true;                // no token has been taken yet
+  std::uint32_t to_strip_ = 0;       // characters that may still be dropped from the start
+  std::string pending_;              // bytes held back
+  std::vector<std::int32_t> ids_;    // Decoding::opaque only
 };
 
 }  // namespace pome::text

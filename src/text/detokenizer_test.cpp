@@ -92,5 +92,12 @@ TEST(Utf8, StepsMatchTheStandard) {
   EXPECT_FALSE(is_utf8("\xF0\x9F"));
 }
 
+TEST(Detokenizer, ShowsTheSpecialTokensItIsTold) {
+  const auto tokenizer = golden_tokenizer("qwen");
+  const auto start = tokenizer->id_of("<|im_start|>").value(), end = tokenizer->id_of("<|im_end|>").value();
+  Detokenizer detokenizer(tokenizer, true, {end});
+  EXPECT_EQ(detokenizer.feed(start) + detokenizer.feed(end) + detokenizer.flush(), "<|im_end|>");
+}
+
 }  // namespace
 }  // namespace pome::text

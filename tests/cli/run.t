@@ -70,6 +70,27 @@ A prompt cache continues where it ended.
   aaa
   $ test -s cache.safetensors
 
+Reasoning stays out of the answer, unless asked for; tool calls are lines of JSON.
+
+  $ echo '{# <think> <tool_call> #}{{ messages[-1].content }}' > thinking.jinja
+  $ echo '[{"name": "look_up", "parameters": {}}]' > tools.json
+  $ think='--chat-template thinking.jinja --prefill-response <think>hm</think>so'
+  $ pome run $model hello -n 2 $always_a $think
+  soaa
+  $ pome run $model hello -n 2 $always_a $think --show-reasoning
+  hm
+  
+  soaa
+  $ pome run $model hello -n 2 $always_a $think --json | tail -1
+  {"event":"finished","reason":"length","text":"soaa","reasoning":"hm","stats":{…}}
+  $ call='<tool_call>{"name":"look_up","arguments":{"word":"pome"}}</tool_call>'
+  $ pome run $model hello -n 2 $always_a --chat-template thinking.jinja --tools tools.json --prefill-response "$call"
+  {"name":"look_up","arguments":{"word":"pome"}}
+  aa
+  $ pome run $model hello -n 2 --tools thinking.jinja
+  error: thinking.jinja: …
+  [exit 4: corrupt]
+
 A reader that has seen enough ends the program quietly.
 
   $ pome run $model hello $always_a | head -c 2

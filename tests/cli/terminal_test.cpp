@@ -176,5 +176,15 @@ TEST_F(TerminalTest, ControlCEndsRunWithItsExitCode) {
   EXPECT_EQ(t.wait(), 130) << t.screen();
 }
 
+TEST_F(TerminalTest, ReasoningIsDimmed) {
+  const fs::path file = scratch_.path() / "thinking.jinja";
+  write_file_atomic(file, "{# <think> #}{{ messages[-1].content }}");
+  Terminal t(endless({"run", "hello", "-n", "3", "--chat-template", file.string(), "--prefill-response",
+                      "<think>hm</think>so "}),
+             scratch_.path());
+  EXPECT_TRUE(t.appears("\x1b[2mhm\x1b[0m\r\n\r\nso aaa")) << t.screen();
+  EXPECT_EQ(t.wait(), 0) << t.screen();
+}
+
 }  // namespace
 }  // namespace pome
