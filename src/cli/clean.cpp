@@ -10,6 +10,7 @@ constexpr Example examples[]{
     {"pome clean", "detached revisions, interrupted downloads, orphans: what they would free"},
     {"pome clean --unused 90d --quantization bf16", "models that fit all that is asked for"},
     {"pome clean --tag flux --quantization 4bit --apply", "after a question"},
+    {"pome clean --root mlx-models --tag flux --quantization 4bit", "of a project's folder of models"},
     {"pome clean --partials --orphans --apply --yes", ""},
 };
 
@@ -49,12 +50,18 @@ Action declare(Options& options) {
   options.flag("--orphans", o.orphans, "blobs that nothing links");
   options.flag("--missing-only", o.missing_only, "names and manifests whose model is gone");
   options.group("options");
+  options.option("--root", o.root, "FOLDER",
+                 "looks at the models in FOLDER and its manifests instead of the cache");
   declare_deletion(options, clean->deletion);
   return [clean] {
     services::CleanOptions& o = clean->options;
     o.older_than = parse_age("--older-than", clean->older_than);
     o.unused = parse_age("--unused", clean->unused);
     const bool models = !o.tags.empty() || !o.quantization.empty() || o.fused_only || o.unused;
+    if (!o.root.empty() && !models && !o.chooses_strays() && !o.older_than) {
+      throw error(ErrorKind::usage, "--root without a word on which models")
+          .with_hint("--tag, --quantization, --unused, …");
+    }
     if (!models && !o.chooses_strays() && !o.older_than) o.revisions = o.partials = o.orphans = true;
     const store::Paths paths = store::Paths::from_environment();
     carry_out(clean->deletion, [&] { return services::plan_clean(o, paths); }, paths);

@@ -10,11 +10,12 @@ constexpr Example examples[]{
     {"pome list", "every model that is here"},
     {"pome list --task embed --json", "one object per line"},
     {"pome list --missing inventory.md", "what a document names and is not here"},
+    {"pome list --missing catalogue", "what pome knows by name and is not here"},
 };
 
 struct List {
   std::string task, family;
-  std::optional<fs::path> wanted;
+  std::optional<std::string> wanted;
   bool json = false;
 };
 
@@ -68,11 +69,11 @@ void print_models(const List& list) {
 
 void print_missing(const List& list) {
   std::size_t present = 0;
-  const auto models = services::local_models(store::Paths::from_environment());
-  const auto wanted = services::compare_with_wanted(models, *list.wanted);
+  const store::Paths paths = store::Paths::from_environment();
+  const auto wanted = services::compare_with_wanted(services::local_models(paths), *list.wanted, paths);
   if (wanted.empty()) {
     fail(ErrorKind::usage, "{}: names no model (expected org/name on a line of its own or in backticks)",
-         list.wanted->string());
+         *list.wanted);
   }
   for (const services::WantedModel& row : wanted) {
     present += row.present ? 1 : 0;
@@ -91,7 +92,8 @@ Action declare(Options& options) {
   options.option("--task", list->task, "TASK", "only these: chat, generate, embed, rerank, image, music, …");
   options.option("--family", list->family, "FAMILY", "only these: llama, qwen3, …");
   options.option("--missing", list->wanted, "FILE",
-                 "names of models that FILE (any text: a list, Markdown, JSON) wants and that are not here");
+                 "names of models that FILE (a list, Markdown, JSON, …) wants and that are not here; "
+                 "\"catalogue\": that pome knows");
   options.flag("--json", list->json, "one object per line");
   return [list] { list->wanted ? print_missing(*list) : print_models(*list); };
 }

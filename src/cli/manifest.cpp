@@ -2,6 +2,7 @@
 #include "base/units.h"
 #include "cli/output.h"
 #include "cli/verb.h"
+#include "store/manifest_file.h"
 
 namespace pome::cli {
 namespace {
@@ -52,7 +53,8 @@ void show(const Manifest& o) {
     const auto& names = o.options.models;
     return names.empty() || std::find(names.begin(), names.end(), cell(manifest, "model")) != names.end();
   };
-  for (const Json& manifest : services::read_manifests(o.options.root, store::Paths::from_environment())) {
+  const fs::path folder = store::manifests_folder(o.options.root, store::Paths::from_environment());
+  for (const Json& manifest : store::read_manifests(folder)) {
     if (!is_asked(manifest)) continue;
     ++shown;
     if (o.json) {

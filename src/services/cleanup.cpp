@@ -9,6 +9,7 @@
 #include "store/folders.h"
 #include "store/hf_cache.h"
 #include "store/leases.h"
+#include "store/manifest_file.h"
 
 namespace pome::services {
 namespace {
@@ -26,8 +27,23 @@ bool is_below(const fs::path& path, const fs::path& folder) {
   return !relative.empty() && *relative.begin() != "..";
 }
 
-bool has_tag(const LocalModel& model, std::string_view wanted) {
+// Tags that somebody gave a model in its manifest.
+std::vector<std::string> manifest_tags(const fs::path& manifests, const std::string& name) {
+  std::vector<std::string> tags;
+  try {
+    const Json manifest = store::read_manifest(store::manifest_file(manifests, name));
+    if (const auto list = manifest.find("tags"); list != manifest.end() && list->is_array()) {
+      for (const Json& tag : *list) tags.push_back(lower(tag.get<std::string>()));
+    }
+  } catch (const Error&) {
+    // No manifest, no tags.
+  }
+  return tags;
+}
+
+bool has_tag(const LocalModel& model, std::string_view wanted, const std::vector<std::string>& given) {
   const std::string tag = lower(wanted);
+  if (std::find(given.begin(), given.end(), tag) != given.end()) return true;
   const store::Summary& s = model.summary;
   for (const std::string& own : s.card.tags) {
     if (lower(own) == tag) return true;
@@ -213,20 +229,28 @@ void add_named(Planner& planner, const std::string& model, bool delete_files, co
                        revision->refs.empty() ? "detached revision" : revision->refs.front());
 }
 
-void add_manifests_of_missing(Planner& planner, const store::Paths& paths) {
-  std::error_code none;
-  for (fs::directory_iterator it(paths.data / "manifests", none), end; !none && it != end;
-       it.increment(none)) {
-    if (!it->path().filename().string().ends_with(".manifest.json")) continue;
-    try {
-      const Json manifest = load_json(it->path());
-      const std::string folder = json_value<std::string>(manifest, "model_path", "");
-      std::error_code missing;
-      if (!folder.empty() && !fs::exists(folder, missing)) planner.add_manifest(it->path());
-    } catch (const Error&) {
-      // Not ours to judge.
-    }
+void add_manifests_of_missing(Planner& planner, const fs::path& root, const store::Paths& paths) {
+  const fs::path folder = store::manifests_folder(root, paths);
+  for (const Json& manifest : store::read_manifests(folder)) {
+    fs::path model = json_value<std::string>(manifest, "model_path", "");
+    if (model.empty()) continue;
+    if (model.is_relative()) model = root / model;
+    std::error_code none;
+    if (fs::exists(model, none)) continue;
+    const fs::path file = store::manifest_file(folder, json_value<std::string>(manifest, "model", ""));
+    if (fs::exists(file, none)) planner.add_manifest(file);
   }
+}
+
+std::vector<LocalModel> models_of(const fs::path& root, const store::Paths& paths) {
+  if (root.empty()) return local_models(paths);
+  std::error_code none;
+  if (!fs::is_directory(root, none)) fail(ErrorKind::not_found, "{}: no such folder", root.string());
+  std::vector<LocalModel> models;
+  for (const store::TreeModel& model : store::scan_model_tree(root).models) {
+    models.push_back(folder_model(model.name, model.folder));
+  }
+  return models;
 }
 
 }  // namespace
@@ -244,10 +268,12 @@ CleanPlan plan_clean(const CleanOptions& options, const store::Paths& paths) {
     return !age || time + *age < now;
   };
   if (options.chooses_models()) {
-    for (const LocalModel& model : local_models(paths)) {
+    const fs::path manifests = store::manifests_folder(options.root, paths);
+    for (const LocalModel& model : models_of(options.root, paths)) {
+      const std::vector<std::string> given = manifest_tags(manifests, model.name);
       const bool fits =
           std::all_of(options.tags.begin(), options.tags.end(),
-                      [&](const auto& t) { return has_tag(model, t); }) &&
+                      [&](const auto& t) { return has_tag(model, t, given); }) &&
           (options.quantization.empty() || has_quantization(model.summary, options.quantization)) &&
           (!options.fused_only || model.summary.fused_adapter) &&
           old_enough(model.modified, options.older_than) && old_enough(model.used, options.unused);
@@ -255,6 +281,9 @@ CleanPlan plan_clean(const CleanOptions& options, const store::Paths& paths) {
       if (model.source == "cache") {
         planner.add_repo(*planner.scan().find(model.name),
                          fmt::format("last used {}", time_text(model.used).substr(0, 10)));
+      } else if (!options.root.empty()) {
+        planner.add_folder(model.name, model.folder, true,
+                           fmt::format("last used {}", time_text(model.used).substr(0, 10)));
       } else if (is_below(model.folder, paths.data)) {
         planner.add_folder(model.name, model.folder, true, "a copy that pome made");
       }
@@ -266,8 +295,9 @@ CleanPlan plan_clean(const CleanOptions& options, const store::Paths& paths) {
       if (!fs::exists(known.folder, none))
         planner.add_folder(known.name, known.folder, false, "its folder is gone");
     }
-    add_manifests_of_missing(planner, paths);
+    add_manifests_of_missing(planner, options.root, paths);
   }
+  if (!options.root.empty()) return planner.take();
   for (const store::ScannedRepo& repo : planner.scan().repos) {
     for (const store::ScannedRevision& revision : repo.revisions) {
       if (options.revisions && revision.refs.empty() && old_enough(revision.modified(), options.older_than)) {

@@ -15,6 +15,9 @@
 namespace pome::services {
 
 struct CleanOptions {
+  // Whose models: a folder of model folders, which are deleted there. Empty: the cache and pome's own copies.
+  fs::path root = {};
+
   // Models, those that fit all that is asked for. None asked for: no models.
   std::vector<std::string> tags = {};  // of the card, the task, the family, words of the name; all of them
   std::string quantization = {};       // "4bit", "mxfp4", "bf16", "none"

@@ -135,6 +135,27 @@ TEST(Cleanup, OfImportedFoldersOnlyTheNameGoes) {
   EXPECT_EQ(names(plan_clean({.missing_only = true}, cache.paths)), (std::vector<std::string>{"me/mine"}));
 }
 
+TEST(Cleanup, OfAProjectsFolderModelsGoThere) {
+  const Cache cache;
+  const fs::path root = cache.scratch.path() / "mlx-models";
+  fs::create_directories(root);
+  fs::rename(cache.copy_of(golden("qwen3/quantized_4bit"), "x"), root / "flux-schnell");
+  fs::rename(cache.copy_of(sound_model(), "y"), root / "musicgen-small");
+  cache.put("mlx-models/manifests/musicgen-small.manifest.json",
+            R"({"model": "musicgen-small", "model_path": "musicgen-small", "tags": ["Audio"]})");
+  cache.put("mlx-models/manifests/gone.manifest.json", R"({"model": "gone", "model_path": "gone"})");
+  EXPECT_EQ(names(plan_clean({.root = root, .tags = {"audio"}}, cache.paths)),
+            (std::vector<std::string>{"musicgen-small"}));
+  EXPECT_EQ(names(plan_clean({.root = root, .missing_only = true}, cache.paths)),
+            (std::vector<std::string>{"gone.manifest.json"}));
+  const auto plan = [&] {
+    return plan_clean({.root = root, .tags = {"flux"}, .quantization = "4bit"}, cache.paths);
+  };
+  EXPECT_GT(cache.apply_plan(plan), 50000u);
+  EXPECT_FALSE(fs::exists(root / "flux-schnell"));
+  EXPECT_TRUE(fs::exists(root / "musicgen-small/config.json"));
+}
+
 TEST(Cleanup, RefusesWhatItDoesNotKeep) {
   const Cache cache;
   const auto kind = [&](const std::string& model) {

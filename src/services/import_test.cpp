@@ -112,7 +112,8 @@ TEST(LocalModels, CompareWithWhatIsWanted) {
   import_models({.source = sound_model(), .name = "Qwen/Qwen3-Embedding-4B"}, tiny.paths);
   tiny.put("inventory.md",
            "- `Qwen/Qwen3-Embedding-4B`\n- `mlx-community/bge-small-en-v1.5-bf16` (missing)\n");
-  const auto wanted = compare_with_wanted(local_models(tiny.paths), tiny.scratch.path() / "inventory.md");
+  const auto wanted = compare_with_wanted(local_models(tiny.paths),
+                                          (tiny.scratch.path() / "inventory.md").string(), tiny.paths);
   ASSERT_EQ(wanted.size(), 2u);
   EXPECT_TRUE(wanted[0].present);
   EXPECT_FALSE(wanted[1].present);

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "store/catalogue.h"
 #include "store/folders.h"
 #include "store/leases.h"
 #include "store/wanted.h"
@@ -123,14 +124,26 @@ std::vector<LocalModel> local_models(const store::Paths& paths) {
   return models;
 }
 
-std::vector<WantedModel> compare_with_wanted(const std::vector<LocalModel>& models, const fs::path& wanted) {
+std::vector<WantedModel> compare_with_wanted(const std::vector<LocalModel>& models, const std::string& wanted,
+                                             const store::Paths& paths) {
+  // Names that will do for one another, the one to take first.
+  std::vector<std::vector<std::string>> names;
+  if (std::error_code none; wanted == "catalogue" && !fs::exists(wanted, none)) {
+    const store::Catalogue catalogue = store::Catalogue::load(paths);
+    for (const store::KnownModel& known : catalogue.models()) {
+      std::vector<std::string> repos;
+      for (const store::KnownRepo& repo : known.repos) repos.push_back(repo.repo);
+      if (!repos.empty()) names.push_back(std::move(repos));
+    }
+  } else {
+    for (std::string& name : store::parse_wanted(read_file(wanted))) names.push_back({std::move(name)});
+  }
   std::vector<WantedModel> result;
-  for (std::string& name : store::parse_wanted(read_file(wanted))) {
-    WantedModel row{.name = std::move(name), .present = false, .state = "missing"};
+  for (const std::vector<std::string>& any_of : names) {
+    WantedModel row{.name = any_of.front(), .present = false, .state = "missing"};
     for (const LocalModel& model : models) {
-      if (model.name != row.name || row.present) continue;
-      row.present = model.complete();
-      row.state = row.present ? "" : "incomplete";
+      if (row.present || std::find(any_of.begin(), any_of.end(), model.name) == any_of.end()) continue;
+      row = {.name = model.name, .present = model.complete(), .state = model.complete() ? "" : "incomplete"};
     }
     result.push_back(std::move(row));
   }

@@ -46,8 +46,10 @@ struct WantedModel {
   std::string state;  // "missing", "incomplete", or empty
 };
 
-// wanted: any text that names repositories (store/wanted.h). Throws Error(not_found, resource).
-std::vector<WantedModel> compare_with_wanted(const std::vector<LocalModel>& models, const fs::path& wanted);
+// `wanted` is a file, any text that names repositories (store/wanted.h), or "catalogue": every model that
+// pome knows by name, present where any of its repositories is. Throws Error(not_found, resource, corrupt).
+std::vector<WantedModel> compare_with_wanted(const std::vector<LocalModel>& models, const std::string& wanted,
+                                             const store::Paths& paths);
 
 // "2026-11-21T04:43:00Z"; empty for the epoch.
 std::string time_text(store::Time time);

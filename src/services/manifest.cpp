@@ -9,13 +9,11 @@
 #include "hub/names.h"
 #include "models/model.h"
 #include "services/local_models.h"
+#include "store/manifest_file.h"
 #include "store/model_tree.h"
 
 namespace pome::services {
 namespace {
-
-constexpr std::string_view ending = ".manifest.json";
-constexpr std::size_t longest_manifest = 4 << 20;
 
 // Words of published names that tell one variant of a model from another.
 constexpr std::string_view variants[]{"schnell", "dev",  "small",    "medium",   "large",
@@ -32,16 +30,6 @@ std::string lower(std::string_view text) {
 }
 
 Json or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
-
-fs::path manifests_folder(const fs::path& root, const store::Paths& paths) {
-  return (root.empty() ? paths.data : root) / "manifests";
-}
-
-// "org/name" as a file: org--name.manifest.json.
-fs::path manifest_file(const fs::path& folder, std::string name) {
-  for (auto at = name.find('/'); at != std::string::npos; at = name.find('/')) name.replace(at, 1, "--");
-  return folder / (name + std::string(ending));
-}
 
 Json variant_of(const std::string& name) {
   const std::string text = lower(name.substr(name.rfind('/') + 1));
@@ -196,7 +184,7 @@ void apply_overrides(Json& manifest, const std::vector<Override>& given) {
 Json read_object(const fs::path& file) {
   std::error_code none;
   if (!fs::exists(file, none)) return Json::object();
-  Json json = parse_json(read_file(file, longest_manifest), file.string());
+  Json json = parse_json(read_file(file), file.string());
   if (!json.is_object()) fail(ErrorKind::corrupt, "{}: expected an object", file.string());
   return json;
 }
@@ -249,29 +237,6 @@ std::vector<LocalModel> models_of(const ManifestOptions& options, const store::P
 
 }  // namespace
 
-Json parse_manifest(std::string_view json, std::string_view subject) {
-  Json manifest = parse_json(json, subject, 32);
-  try {
-    if (!manifest.is_object()) fail(ErrorKind::corrupt, "expected an object");
-    for (const char* key : {"model", "model_path", "source_id", "variant", "precision", "quantization",
-                            "notes", "generated_at"}) {
-      json_value<std::string>(manifest, key, "");
-    }
-    for (const char* key : {"adapter", "storage"}) {
-      const auto part = manifest.find(key);
-      if (part != manifest.end() && !part->is_object() && !part->is_null())
-        fail(ErrorKind::corrupt, "{}: expected an object", key);
-    }
-    if (const auto tags = manifest.find("tags"); tags != manifest.end() && !tags->is_null()) {
-      if (!tags->is_array()) fail(ErrorKind::corrupt, "tags: expected an array");
-      for (const Json& tag : *tags) json_as<std::string>(tag, "tags");
-    }
-  } catch (Error& error) {
-    throw std::move(error).in(std::string(subject));
-  }
-  return manifest;
-}
-
 std::vector<SyncedManifest> sync_manifests(const ManifestOptions& options, const store::Paths& paths) {
   std::vector<Override> overrides;
   for (const std::string& text : options.overrides) overrides.push_back(parse_override(text));
@@ -279,17 +244,17 @@ std::vector<SyncedManifest> sync_manifests(const ManifestOptions& options, const
   if (!options.root.empty() && !fs::is_directory(options.root, none)) {
     fail(ErrorKind::not_found, "{}: no such folder", options.root.string());
   }
-  const fs::path folder = manifests_folder(options.root, paths), registry_file = folder / "registry.json";
+  const fs::path folder = store::manifests_folder(options.root, paths),
+                 registry_file = folder / "registry.json";
   const Json old_registry = read_object(registry_file);
   Json registry = old_registry;
   if (!registry.contains("models") || !registry["models"].is_object()) registry["models"] = Json::object();
   const std::string now = time_text(std::chrono::system_clock::now());
   std::vector<SyncedManifest> result;
   for (const LocalModel& model : models_of(options, paths, registry)) {
-    SyncedManifest synced{model.name, manifest_file(folder, model.name), "", {}};
+    SyncedManifest synced{model.name, store::manifest_file(folder, model.name), "", {}};
     const bool is_new = !fs::exists(synced.file, none);
-    const Json old = is_new ? Json::object()
-                            : parse_manifest(read_file(synced.file, longest_manifest), synced.file.string());
+    const Json old = is_new ? Json::object() : store::read_manifest(synced.file);
     const std::string shown_path = options.root.empty()
                                        ? model.folder.string()
                                        : model.folder.lexically_relative(options.root).generic_string();
@@ -315,25 +280,6 @@ std::vector<SyncedManifest> sync_manifests(const ManifestOptions& options, const
     registry["generated_at"] = now;
     write_file_atomic(registry_file, registry.dump(2) + "\n");
   }
-  return result;
-}
-
-std::vector<Json> read_manifests(const fs::path& root, const store::Paths& paths) {
-  std::vector<Json> result;
-  std::error_code none;
-  for (fs::directory_iterator it(manifests_folder(root, paths), none), end; !none && it != end;
-       it.increment(none)) {
-    if (!it->path().filename().string().ends_with(ending)) continue;
-    try {
-      Json manifest = parse_manifest(read_file(it->path(), longest_manifest), it->path().string());
-      if (manifest.contains("model")) result.push_back(std::move(manifest));
-    } catch (const Error&) {
-      // sync says what is wrong with it
-    }
-  }
-  std::sort(result.begin(), result.end(), [](const Json& a, const Json& b) {
-    return json_value<std::string>(a, "model", "") < json_value<std::string>(b, "model", "");
-  });
   return result;
 }
 

@@ -36,10 +36,4 @@ struct SyncedManifest {
 // corrupt (a manifest that is no JSON object), and as write_file_atomic does.
 std::vector<SyncedManifest> sync_manifests(const ManifestOptions& options, const store::Paths& paths);
 
-// Every manifest there is, sorted by model; those that are no manifest are left out.
-std::vector<Json> read_manifests(const fs::path& root, const store::Paths& paths);
-
-// Throws Error(corrupt): not an object, or known fields of a wrong type.
-Json parse_manifest(std::string_view json, std::string_view subject);
-
 }  // namespace pome::services

@@ -4,6 +4,7 @@
 
 #include "services/import.h"
 #include "services/tiny_model.h"
+#include "store/manifest_file.h"
 
 namespace pome::services {
 namespace {
@@ -90,7 +91,7 @@ TEST(Manifest, IsDerivedFromFilesAndFitsItsSchema) {
   EXPECT_EQ(again[0].change, "unchanged");
   EXPECT_EQ(project.read("flux-schnell"), flux);
   EXPECT_EQ(load_json(project.root / "manifests/registry.json")["models"].size(), 2u);
-  EXPECT_EQ(read_manifests(project.root, project.paths).size(), 2u);
+  EXPECT_EQ(store::read_manifests(project.root / "manifests").size(), 2u);
 }
 
 TEST(Manifest, KeepsWhatItDoesNotKnow) {
@@ -168,10 +169,10 @@ TEST(Manifest, OfPomesOwnModels) {
 }
 
 TEST(Manifest, StrangersFilesAreChecked) {
-  EXPECT_EQ(parse_manifest(R"({"model": "m", "tags": null})", "x")["model"], "m");
+  EXPECT_EQ(store::parse_manifest(R"({"model": "m", "tags": null})", "x")["model"], "m");
   for (const char* bad :
        {"", "[]", R"({"model": 1})", R"({"adapter": []})", R"({"tags": "a"})", R"({"tags": [1]})"}) {
-    EXPECT_THROW(parse_manifest(bad, "x"), Error) << bad;
+    EXPECT_THROW(store::parse_manifest(bad, "x"), Error) << bad;
   }
 }
 
