@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <fstream>
 #include <thread>
 
 #include "base/error.h"
@@ -31,14 +32,15 @@ fs::path used_file(const Paths& paths, const fs::path& folder) {
   return paths.state / "used" / used_name(fs::weakly_canonical(folder, none));
 }
 
+// "pome run": the program's name and the first word after it. Sizes in /proc are 0, so it is read as a
+// stream.
 std::string program_name() {
-  try {
-    std::string line = read_file("/proc/self/cmdline", 4096);
-    const auto end = line.find('\0');
-    return fs::path(line.substr(0, end)).filename().string();
-  } catch (const Error&) {
-    return "pome";
-  }
+  std::ifstream stream("/proc/self/cmdline", std::ios::binary);
+  std::string program, word;
+  if (!std::getline(stream, program, '\0')) return "pome";
+  program = fs::path(program).filename().string();
+  std::getline(stream, word, '\0');
+  return word.empty() || word.starts_with('-') ? program : program + " " + word.substr(0, 100);
 }
 
 std::int64_t seconds(Time time) {

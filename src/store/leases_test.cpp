@@ -21,6 +21,7 @@ TEST(Leases, CountWhileTheyAreHeld) {
   ASSERT_EQ(in_use.size(), 1u);
   EXPECT_EQ(in_use[0].model, "org/tiny");
   EXPECT_EQ(in_use[0].process, ::getpid());
+  EXPECT_FALSE(in_use[0].program.empty());
   EXPECT_EQ(in_use[0].folder, fs::canonical(store.scratch.path()));
   EXPECT_GT(last_opened(store.paths, store.scratch.path()), Time{});
   lease.reset();
