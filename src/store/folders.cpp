@@ -75,9 +75,18 @@ std::vector<KnownFolder> Folders::all() const {
   return result;
 }
 
+// Looks where the name would lie instead of through whole trees, for this is asked of every word that may be
+// a model.
 std::optional<KnownFolder> Folders::find(std::string_view name) const {
-  for (KnownFolder& model : all()) {
+  if (!good_name(name)) return std::nullopt;
+  Content content = read();
+  for (KnownFolder& model : content.models) {
     if (model.name == name) return std::move(model);
+  }
+  for (const fs::path& root : content.trees) {
+    for (const fs::path& folder : {root / "models" / name, root / name}) {
+      if (is_model_folder(folder)) return KnownFolder{std::string(name), folder, root};
+    }
   }
   return std::nullopt;
 }
