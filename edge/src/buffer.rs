@@ -118,7 +118,7 @@ fn quiet_panics() {
     });
 }
 
-fn panic_failure(payload: Box<dyn Any + Send>) -> Failure {
+pub fn panic_failure(payload: Box<dyn Any + Send>) -> Failure {
     let text = payload
         .downcast_ref::<&str>()
         .map(|s| s.to_string())

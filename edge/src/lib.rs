@@ -6,6 +6,7 @@
 // What callers must guarantee is said once, in the header.
 #![allow(clippy::missing_safety_doc)]
 
+mod budget;
 mod buffer;
 mod charsmap;
 mod grammar;

@@ -1,7 +1,6 @@
 //! Chat templates: minijinja set up as transformers sets up jinja2 for `apply_chat_template`.
 //!
-//! Templates come from strangers: instructions (fuel), recursion and the output are bounded. Memory is not, beyond
-//! that: the engine has no limit for strings that a template doubles over and over.
+//! Templates come from strangers: instructions (fuel), recursion, memory and the output are bounded.
 //!
 //! Known to be missing, and refused with an error: `%` on strings (the `format` filter works), `varargs` and
 //! `kwargs` in macros, and jinja2's filters for web pages (`truncate`, `wordcount`, `center`, `urlize`, …).
@@ -9,7 +8,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{from_args, Kwargs, ValueKind};
@@ -17,6 +17,7 @@ use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior, Value};
 use minijinja_contrib::pycompat;
 use regex::Regex;
 
+use crate::budget;
 use crate::buffer::{Failure, Kind, Outcome};
 use crate::python;
 
@@ -24,9 +25,14 @@ const NAME: &str = "chat template";
 const MAX_SOURCE_BYTES: usize = 4 << 20;
 const MAX_OUTPUT_BYTES: usize = 64 << 20;
 const FUEL: u64 = 20_000_000;
+/// And so many times the bytes of the variables, which are held as values several times.
+const MAX_MEMORY_BYTES: usize = 128 << 20;
+const MEMORY_PER_VARIABLE_BYTE: usize = 32;
 
 pub struct Template {
-    environment: Environment<'static>,
+    environment: Arc<Environment<'static>>,
+    /// Reached the bound on memory, which costs what it held: not rendered again.
+    is_hostile: AtomicBool,
 }
 
 /// What `raise_exception` was called with, found again in the chain of causes.
@@ -68,20 +74,43 @@ impl Template {
         environment
             .add_template_owned(NAME, without_generation_tags(source).into_owned())
             .map_err(failure)?;
-        Ok(Template { environment })
+        Ok(Template {
+            environment: Arc::new(environment),
+            is_hostile: AtomicBool::new(false),
+        })
     }
 
     /// `variables` is a JSON object; `now` is the local wall clock in seconds, as if it were UTC.
     pub fn render(&self, variables: &[u8], now: i64) -> Outcome<String> {
-        let mut variables: BTreeMap<String, Value> = serde_json::from_slice(variables)
-            .map_err(|e| Failure::new(Kind::Usage, format!("template variables: {e}")))?;
-        variables.insert(CLOCK.into(), now.into());
-        let template = self.environment.get_template(NAME).map_err(failure)?;
-        let mut output = Bounded(Vec::new());
-        let rendered = template.render_captured_to(Value::from(variables), &mut output);
-        rendered.map_err(failure)?;
-        String::from_utf8(output.0).map_err(|e| Failure::new(Kind::Internal, e))
+        if self.is_hostile.load(Ordering::Relaxed) {
+            return Err(Failure::new(
+                Kind::Limit,
+                format!("{NAME}: used too much memory before"),
+            ));
+        }
+        let budget = MAX_MEMORY_BYTES + variables.len().saturating_mul(MEMORY_PER_VARIABLE_BYTE);
+        let environment = Arc::clone(&self.environment);
+        let variables = variables.to_vec();
+        match budget::within(budget, move || render(&environment, &variables, now)) {
+            Some(outcome) => outcome,
+            None => {
+                self.is_hostile.store(true, Ordering::Relaxed);
+                let message = format!("{NAME}: needs more than {} MiB of memory", budget >> 20);
+                Err(Failure::new(Kind::Limit, message))
+            }
+        }
     }
+}
+
+fn render(environment: &Environment, variables: &[u8], now: i64) -> Outcome<String> {
+    let mut variables: BTreeMap<String, Value> = serde_json::from_slice(variables)
+        .map_err(|e| Failure::new(Kind::Usage, format!("template variables: {e}")))?;
+    variables.insert(CLOCK.into(), now.into());
+    let template = environment.get_template(NAME).map_err(failure)?;
+    let mut output = Bounded(Vec::new());
+    let rendered = template.render_captured_to(Value::from(variables), &mut output);
+    rendered.map_err(failure)?;
+    String::from_utf8(output.0).map_err(|e| Failure::new(Kind::Internal, e))
 }
 
 /// Jinja names cannot contain a space, so no template can read or replace it.

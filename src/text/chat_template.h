@@ -1,7 +1,7 @@
 // A model's chat template: messages to the prompt text the model was trained on.
 //
-// The text equals what transformers' apply_chat_template gives. Templates are untrusted programs: work, depth
-// and output are bounded.
+// The text equals what transformers' apply_chat_template gives. Templates are untrusted programs: work,
+// depth, memory and output are bounded.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,8 @@ class ChatTemplate {
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
 
   // Throws Error: usage (the template refuses the messages; its own words), corrupt (it fails on them),
-  // resource (it works too long or writes too much).
+  // resource (it works too long, writes or holds too much; a template that held too much is not rendered
+  // again).
   std::string render(const ChatInput& input) const;
 
  private:

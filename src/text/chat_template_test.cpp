@@ -107,5 +107,35 @@ TEST(ChatTemplate, CallersMistakesAreUsageErrors) {
   EXPECT_THROW(compiled.render(input), Error);
 }
 
+TEST(ChatTemplate, MemoryIsBounded) {
+  ChatInput input;
+  input.messages = Json::array({{{"role", "user"}, {"content", "x"}}});
+  for (const std::string& source : {
+           std::string(
+               "{% set ns = namespace(s='xxxxxxxx') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% "
+               "endfor %}"),
+           std::string("{% macro f(n, s) %}{% if n %}{{ f(n - 1, s + s) }}{% endif %}{% endmacro %}{{ f(90, "
+                       "'xxxx') }}"),
+           "{% set s %}{% for i in range(99999) %}" + std::string(4000, 'x') + "{% endfor %}{% endset %}",
+           std::string(
+               "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ns.s|replace('x', 'xx') "
+               "%}{% endfor %}"),
+       }) {
+    const ChatTemplate hostile(source);
+    for (int i = 0; i < 2; ++i) {
+      try {
+        hostile.render(input);
+        ADD_FAILURE() << source;
+      } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::resource) << source << error.what();
+        EXPECT_NE(std::string(error.what()).find("memory"), std::string::npos) << error.what();
+      }
+    }
+  }
+  input.messages[0]["content"] = std::string(std::size_t{8} << 20, 'x');
+  EXPECT_EQ(ChatTemplate("{{ messages[0].content ~ 'y' }}").render(input).size(), (std::size_t{8} << 20) + 1)
+      << "large messages have the memory they need";
+}
+
 }  // namespace
 }  // namespace pome::text
