@@ -10,30 +10,32 @@ bool matches(std::string_view pattern, std::string_view name) {
   return name.size() >= before.size() + after.size() && name.starts_with(before) && name.ends_with(after);
 }
 
+std::optional<std::string> renamed(std::string name, std::span<const Rename> table) {
+  for (const Rename& row : table) {
+    switch (row.kind) {
+      case Rename::Kind::drop:
+        if (matches(row.pattern, name)) return std::nullopt;
+        break;
+      case Rename::Kind::prefix:
+        if (name.starts_with(row.pattern)) name = std::string(row.to) + name.substr(row.pattern.size());
+        break;
+    }
+  }
+  return name;
+}
+
 TensorTable apply_renames(const TensorTable& tensors, std::span<const Rename> table,
                           std::vector<std::string>& dropped) {
-  TensorTable renamed(tensors.source());
+  TensorTable result(tensors.source());
   for (Tensor tensor : tensors) {
-    bool kept = true;
-    for (const Rename& row : table) {
-      switch (row.kind) {
-        case Rename::Kind::drop:
-          kept = kept && !matches(row.pattern, tensor.name);
-          break;
-        case Rename::Kind::prefix:
-          if (tensor.name.starts_with(row.pattern)) {
-            tensor.name = std::string(row.to) + tensor.name.substr(row.pattern.size());
-          }
-          break;
-      }
-    }
-    if (kept) {
-      renamed.add(std::move(tensor));
+    if (auto name = renamed(tensor.name, table)) {
+      tensor.name = std::move(*name);
+      result.add(std::move(tensor));
     } else {
       dropped.push_back(tensor.name);
     }
   }
-  return renamed;
+  return result;
 }
 
 }  // namespace pome::formats

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,6 +24,9 @@ struct Rename {
 
 // Whether a name matches a pattern, in which at most one '*' stands for any run of characters.
 bool matches(std::string_view pattern, std::string_view name);
+
+// What the table makes of one name; nothing where it is dropped.
+std::optional<std::string> renamed(std::string name, std::span<const Rename> table);
 
 // Applies the table's rows in order to every tensor; names of dropped tensors are appended to `dropped`.
 // Throws Error(corrupt) where two tensors end up with one name.

@@ -25,10 +25,12 @@ void fill_rope_tables(const Rope& rope, std::span<const std::int32_t> positions,
         fail(ErrorKind::internal, "rope: {} frequencies, expected {}", scaled.size(), half);
     }
     const std::vector<float>& inv_freq = rope.inv_freq_for ? scaled : rope.inv_freq;
+    const float factor =
+        rope.attention_factor_for ? rope.attention_factor_for(planned_length[row]) : rope.attention_factor;
     for (std::size_t i = 0; i < half; ++i) {
       const float angle = static_cast<float>(positions[row]) * inv_freq[i];
-      cos[row * half + i] = std::cos(angle) * rope.attention_factor;
-      sin[row * half + i] = std::sin(angle) * rope.attention_factor;
+      cos[row * half + i] = std::cos(angle) * factor;
+      sin[row * half + i] = std::sin(angle) * factor;
     }
   }
 }

@@ -121,6 +121,8 @@ int Config::positive(std::string_view key, int fallback) {
   return find(key) == nullptr ? fallback : positive(key);
 }
 
+int Config::positive_or_none(std::string_view key) { return find(key) == nullptr ? 0 : positive(key); }
+
 void Config::finish() const {
   for (const auto& [key, value] : json_.items()) {
     if (read_.contains(key) || is_empty(value)) continue;

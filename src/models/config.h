@@ -38,6 +38,7 @@ class Config {
   // A count from 1 to 2^24, which no product of two overflows.
   int positive(std::string_view key);
   int positive(std::string_view key, int fallback);
+  int positive_or_none(std::string_view key);  // 0 where the key is absent or null
 
   // Says that `key` was dealt with elsewhere.
   void mark_read(std::string_view key) { read_.emplace(key); }

@@ -5,6 +5,7 @@
 #include "base/scratch_folder.h"
 #include "models/decoder.h"
 #include "models/model.h"
+#include "models/wrapped.h"
 #include "pome/error.h"
 
 namespace pome::models {
@@ -64,6 +65,28 @@ TEST(FindArch, NamesTheNearestKnownType) {
   message_of([] { find_arch(json("{}")); }, ErrorKind::corrupt);
   message_of([] { find_arch(json("[]")); }, ErrorKind::corrupt);
   message_of([] { find_arch(json(R"({"model_type": 3})")); }, ErrorKind::corrupt);
+}
+
+TEST(FindArch, LooksIntoAWrapperForItsTextModel) {
+  EXPECT_EQ(find_arch(json(R"({"model_type": "gemma3", "text_config": {}})")).name, "gemma3");
+  EXPECT_EQ(find_arch(json(R"({"model_type": "gemma3", "text_config": {"model_type": "qwen2"}})")).name,
+            "qwen2");
+  message_of([] { find_arch(json(R"({"model_type": "lava", "text_config": {"model_type": "qwen2"}})")); },
+             ErrorKind::unsupported);
+}
+
+TEST(Wrapped, TheTextModelsConfigTakesWhatTheWrapperSaysForAll) {
+  const Json outer = json(R"({"model_type": "gemma3", "image_token_index": 7, "vision_config": {"depth": 3},
+    "quantization": {"bits": 4, "group_size": 64}, "text_config": {"vocab_size": 8}})");
+  const Json text = unwrapped_config(outer, "config.json");
+  EXPECT_EQ(text["vocab_size"], 8);
+  EXPECT_EQ(text["model_type"], "gemma3");
+  EXPECT_EQ(text["quantization"]["bits"], 4);
+  EXPECT_FALSE(text.contains("vision_config"));
+  const Json strange = json(R"({"model_type": "gemma3", "mystery": 3, "text_config": {}})");
+  const std::string message =
+      message_of([&] { unwrapped_config(strange, "config.json"); }, ErrorKind::unsupported);
+  EXPECT_NE(message.find("mystery is 3"), std::string::npos) << message;
 }
 
 TEST(Registry, EntriesAreCompleteAndTypesUnique) {

@@ -21,6 +21,16 @@ void check_sizes(const Config& config, const DecoderConfig& c) {
   }
 }
 
+graph::Activation read_activation(Config& config, std::string_view key) {
+  const auto name = config.get<std::string>(key);
+  const auto activation = nn::activation_from_name(name);
+  if (!activation) {
+    fail(ErrorKind::unsupported, "{}: {} \"{}\" is not implemented; nothing was loaded", config.subject(),
+         key, name);
+  }
+  return *activation;
+}
+
 const Json* layer_types_of(Config& config, int num_hidden_layers) {
   const Json* types = config.find("layer_types");
   if (types != nullptr &&
@@ -51,44 +61,41 @@ DecoderConfig read_decoder_config(Config& config, const DecoderConfig& defaults)
   check_sizes(config, c);
   c.attention_scale = 1 / std::sqrt(static_cast<float>(c.head_dim));
   c.max_position_embeddings = config.positive("max_position_embeddings", defaults.max_position_embeddings);
-  c.norm_eps = static_cast<float>(config.get<double>(c.norm_eps_key, defaults.norm_eps));
+  c.norm_eps = config.get<float>(c.norm_eps_key, defaults.norm_eps);
   c.tie_word_embeddings = config.get<bool>("tie_word_embeddings", defaults.tie_word_embeddings);
-  if (config.find("hidden_act") != nullptr) {
-    const auto act = config.get<std::string>("hidden_act");
-    const auto activation = nn::activation_from_name(act);
-    if (!activation) {
-      fail(ErrorKind::unsupported, "{}: hidden_act \"{}\" is not implemented; nothing was loaded",
-           config.subject(), act);
-    }
-    c.hidden_act = *activation;
-  }
+  if (config.find("hidden_act") != nullptr) c.hidden_act = read_activation(config, "hidden_act");
   c.context_length = c.max_position_embeddings;
   if (!nn::has_ropes_by_layer_type(config.json())) {
-    c.rope = read_rope(config, c, {.theta = c.rope_theta, .partial_rotary_factor = c.partial_rotary_factor});
+    c.rope = read_rope(config, c,
+                       {.theta = c.rope_theta,
+                        .partial_rotary_factor = c.partial_rotary_factor,
+                        .original_max_position_embeddings = c.original_max_position_embeddings});
   }
   return c;
 }
 
 graph::Rope read_rope(Config& config, DecoderConfig& c, const nn::RopeSettings& defaults,
                       std::string_view layer_type) {
-  for (const char* key : {"rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor"}) {
+  for (const char* key : {"rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor",
+                          "original_max_position_embeddings"}) {
     config.mark_read(key);
   }
   const nn::RopeSettings settings = nn::parse_rope(config.json(), defaults, config.subject(), layer_type);
-  const int dims = static_cast<int>(c.head_dim * settings.partial_rotary_factor);
-  if (dims < 2 || dims % 2 != 0) {
-    fail(ErrorKind::corrupt, "{}: {} of {} elements of a head cannot be rotated in pairs", config.subject(),
-         dims, c.head_dim);
-  }
-  if (settings.type == "dynamic" && settings.factor > 1) {
+  const double longest = 1 << 24;
+  if (settings.type == "dynamic" && *settings.factor > 1) {
     c.unscaled_length = c.max_position_embeddings;
-    c.context_length =
-        static_cast<int>(std::min(c.max_position_embeddings * settings.factor, double{1 << 24}));
+    c.context_length = static_cast<int>(std::min(c.max_position_embeddings * *settings.factor, longest));
+  } else if (settings.type == "longrope") {
+    c.unscaled_length = settings.original_max_position_embeddings;
+  } else if (settings.type == "yarn" && settings.factor) {
+    const double scaled = settings.original_max_position_embeddings * *settings.factor;
+    c.context_length = std::max(c.max_position_embeddings, static_cast<int>(std::min(scaled, longest)));
   }
-  return nn::make_rope(settings, c.head_dim, dims, c.max_position_embeddings);
+  return nn::make_rope(settings, c.head_dim, c.max_position_embeddings, config.subject());
 }
 
-std::vector<bool> read_sliding_layers(Config& config, int num_hidden_layers, bool (*otherwise)(int layer)) {
+std::vector<bool> read_sliding_layers(Config& config, int num_hidden_layers,
+                                      const std::function<bool(int layer)>& otherwise) {
   const Json* types = layer_types_of(config, num_hidden_layers);
   std::vector<bool> sliding;
   for (int i = 0; i < num_hidden_layers; ++i) {
@@ -149,6 +156,19 @@ nn::GatedMlp take_gated_mlp(Weights& weights, const std::string& at, const Decod
   }
   mlp.down = weights.linear(at + ".down_proj", c.hidden_size, c.intermediate_size, bias);
   return mlp;
+}
+
+nn::LayerNorm take_layer_norm(Weights& weights, const std::string& at, const DecoderConfig& c, bool bias,
+                              int width) {
+  const int size = width > 0 ? width : c.hidden_size;
+  nn::LayerNorm norm{.weight = weights.take(at + ".weight", {size}), .bias = {}, .eps = c.norm_eps};
+  if (bias) norm.bias = weights.take(at + ".bias", {size});
+  return norm;
+}
+
+graph::Activation read_hidden_activation(Config& config, graph::Activation otherwise) {
+  return config.find("hidden_activation") == nullptr ? otherwise
+                                                     : read_activation(config, "hidden_activation");
 }
 
 Decoder::Decoder(DecoderConfig c, Weights& weights, const Names& names)

@@ -2,6 +2,7 @@
 // family derives from Decoder, loads its layers and writes its block out; models/llama.cpp is the shortest.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "models/weights.h"
 #include "nn/attention.h"
 #include "nn/mlp.h"
+#include "nn/norm.h"
 #include "nn/rope.h"
 
 namespace pome::models {
@@ -31,6 +33,7 @@ struct DecoderConfig {
   int num_key_value_heads = 0;  // default: num_attention_heads
   int head_dim = 0;             // default: hidden_size over heads
   int max_position_embeddings = 2048;
+  int original_max_position_embeddings = 0;  // of yarn and longrope; default: max_position_embeddings
   double rope_theta = 10000;
   double partial_rotary_factor = 1;  // the part of a head that is rotated
   std::string_view norm_eps_key = "rms_norm_eps";
@@ -52,14 +55,15 @@ struct DecoderConfig {
 // Throws Error(corrupt, unsupported).
 DecoderConfig read_decoder_config(Config& config, const DecoderConfig& defaults = {});
 
-// The rope of the layers of one type, where `rope_parameters` are nested by type; else of all. `dims`: as in
-// make_rope. context_length and unscaled_length of `c` are brought to what the scaling says.
+// The rope of the layers of one type, where `rope_parameters` are nested by type; else of all. context_length
+// and unscaled_length of `c` are brought to what the scaling says.
 graph::Rope read_rope(Config& config, DecoderConfig& c, const nn::RopeSettings& defaults,
                       std::string_view layer_type = {});
 
 // `layer_types`, one of "full_attention" and "sliding_attention" for every layer; `otherwise` tells by index
 // whether a layer slides where the config has no such list.
-std::vector<bool> read_sliding_layers(Config& config, int num_hidden_layers, bool (*otherwise)(int layer));
+std::vector<bool> read_sliding_layers(Config& config, int num_hidden_layers,
+                                      const std::function<bool(int layer)>& otherwise);
 
 // Every layer's window, 0 for full attention, from `sliding_window`, `use_sliding_window`,
 // `max_window_layers` and `layer_types`, as qwen2 and qwen3 have them.
@@ -75,6 +79,13 @@ nn::AttentionProjections take_attention(Weights& weights, const std::string& at,
 
 // <at>.gate_proj and up_proj, or gate_up_proj where the file has them as one, and down_proj.
 nn::GatedMlp take_gated_mlp(Weights& weights, const std::string& at, const DecoderConfig& c, bool bias);
+
+// <at>.weight and .bias, of hidden_size elements or `width`.
+nn::LayerNorm take_layer_norm(Weights& weights, const std::string& at, const DecoderConfig& c, bool bias,
+                              int width = 0);
+
+// `hidden_activation`, as Gemma spells hidden_act.
+graph::Activation read_hidden_activation(Config& config, graph::Activation otherwise);
 
 class Decoder : public Model {
  public:

@@ -1,10 +1,13 @@
 #include <sys/stat.h>
 
+#include <utility>
+
 #include "base/error.h"
 #include "formats/model_tensors.h"
 #include "models/config.h"
 #include "models/model.h"
 #include "models/weights.h"
+#include "models/wrapped.h"
 
 namespace pome::models {
 namespace {
@@ -47,6 +50,20 @@ std::string fingerprint(const Json& config, const formats::ModelTensors& files) 
   return print.text();
 }
 
+// Overrides are named after the files' modules, which the table may rename.
+nn::QuantizationConfig renamed_modules(nn::QuantizationConfig config,
+                                       std::span<const formats::Rename> table) {
+  constexpr std::string_view weight = ".weight";
+  const auto modules = std::exchange(config.modules, {});
+  for (const auto& [module, settings] : modules) {
+    if (auto name = formats::renamed(module + std::string(weight), table)) {
+      if (name->ends_with(weight)) name->resize(name->size() - weight.size());
+      config.modules.emplace(std::move(*name), settings);
+    }
+  }
+  return config;
+}
+
 }  // namespace
 
 std::shared_ptr<LoadedModel> load_model(const fs::path& folder) {
@@ -60,17 +77,27 @@ std::shared_ptr<LoadedModel> load_model(const fs::path& folder) {
   }
 
   const std::string subject = (folder / "config.json").string();
-  Config config(loaded->config, subject);
-  nn::QuantizationConfig quantization = nn::parse_quantization(loaded->config, subject);
-  config.mark_read("quantization");
-  config.mark_read("quantization_config");
+  const bool wrapped = is_wrapped(loaded->config);
+  Json text = wrapped ? unwrapped_config(loaded->config, subject) : loaded->config;
+  std::vector<formats::Rename> renames;
+  if (wrapped) renames.assign(wrapped_renames().begin(), wrapped_renames().end());
+  renames.insert(renames.end(), loaded->arch->renames.begin(), loaded->arch->renames.end());
 
   formats::ModelTensors files = formats::open_model_tensors(folder);
   loaded->fingerprint = fingerprint(loaded->config, files);
   loaded->tensors = std::move(files.tensors);
   const formats::TensorTable renamed =
-      formats::apply_renames(loaded->tensors, loaded->arch->renames, loaded->unused_tensors);
-  Weights weights(renamed, std::move(quantization), loaded->arch->name);
+      formats::apply_renames(loaded->tensors, renames, loaded->unused_tensors);
+  // Wrappers leave it to their library's defaults whether the head is the embedding.
+  if (wrapped && !text.contains("tie_word_embeddings")) {
+    text["tie_word_embeddings"] = !renamed.contains("lm_head.weight");
+  }
+
+  Config config(text, subject);
+  config.mark_read("quantization");
+  config.mark_read("quantization_config");
+  Weights weights(renamed, renamed_modules(nn::parse_quantization(text, subject), renames),
+                  loaded->arch->name);
   loaded->model = loaded->arch->build(config, weights);
   config.finish();
   weights.finish();

@@ -4,7 +4,6 @@
 
 #include "base/error.h"
 #include "formats/rename.h"
-#include "nn/dense.h"
 
 namespace pome::models {
 
@@ -23,12 +22,6 @@ formats::Tensor Weights::take(const std::string& name, const std::vector<std::in
   const formats::Tensor& tensor = use(name);
   nn::check_dense(tensor, shape);
   return tensor;
-}
-
-formats::Tensor Weights::take_plus_one(const std::string& name, const std::vector<std::int64_t>& shape) {
-  std::vector<float> values = nn::to_floats(take(name, shape));
-  for (float& v : values) v += 1;
-  return nn::float_tensor(use(name), shape, values);
 }
 
 graph::Weight Weights::weight(const std::string& module, std::int64_t out, std::int64_t in) {

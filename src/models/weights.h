@@ -27,9 +27,6 @@ class Weights {
   // A tensor of floating-point elements and this shape.
   formats::Tensor take(const std::string& name, const std::vector<std::int64_t>& shape);
 
-  // The same plus one, as Gemma's norms want it: owned, float32.
-  formats::Tensor take_plus_one(const std::string& name, const std::vector<std::int64_t>& shape);
-
   // <module>.weight [out, in], with <module>.scales and .biases where it is quantized.
   graph::Weight weight(const std::string& module, std::int64_t out, std::int64_t in);
 
