@@ -4,14 +4,16 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "models/wrapped.h"
 
 namespace pome::models {
 namespace {
 
 constexpr const Arch* families[] = {
-    &llama_arch,
-    &qwen2_arch,
-    &qwen3_arch,
+    &llama_arch,   &qwen2_arch,      &qwen3_arch,   &gemma_arch,    &gemma3_arch,
+    &phi_arch,     &phi3_arch,       &olmo2_arch,   &olmo3_arch,    &glm_arch,
+    &glm4_arch,    &smollm3_arch,    &granite_arch, &seed_oss_arch, &ernie4_5_arch,
+    &exaone4_arch, &starcoder2_arch, &cohere_arch,  &cohere2_arch,
 };
 
 // Levenshtein's.
@@ -34,14 +36,33 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::span<const Arch* const> registry() { return families; }
 
+namespace {
+
+const Arch* arch_of(std::string_view model_type) {
+  for (const Arch* arch : families) {
+    for (const std::string_view known : arch->model_types) {
+      if (known == model_type) return arch;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 const Arch& find_arch(const Json& config) {
   const auto model_type = config.is_object() ? json_value<std::string>(config, "model_type", "") : "";
   if (model_type.empty()) fail(ErrorKind::corrupt, "config.json: model_type is missing");
+  if (const Arch* arch = arch_of(model_type)) {
+    // A wrapper's text model may be of a family of its own.
+    const Arch* text = is_wrapped(config)
+                           ? arch_of(json_value<std::string>(config["text_config"], "model_type", ""))
+                           : nullptr;
+    return text == nullptr ? *arch : *text;
+  }
   std::string_view nearest;
   std::size_t least = 0;
   for (const Arch* arch : families) {
     for (const std::string_view known : arch->model_types) {
-      if (known == model_type) return *arch;
       const std::size_t distance = edit_distance(known, std::string_view(model_type).substr(0, 100));
       if (nearest.empty() || distance < least) {
         nearest = known;

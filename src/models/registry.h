@@ -8,5 +8,21 @@ namespace pome::models {
 extern const Arch llama_arch;
 extern const Arch qwen2_arch;
 extern const Arch qwen3_arch;
+extern const Arch gemma_arch;
+extern const Arch gemma3_arch;
+extern const Arch phi_arch;
+extern const Arch phi3_arch;
+extern const Arch olmo2_arch;
+extern const Arch olmo3_arch;
+extern const Arch glm_arch;
+extern const Arch glm4_arch;
+extern const Arch smollm3_arch;
+extern const Arch granite_arch;
+extern const Arch seed_oss_arch;
+extern const Arch ernie4_5_arch;
+extern const Arch exaone4_arch;
+extern const Arch starcoder2_arch;
+extern const Arch cohere_arch;
+extern const Arch cohere2_arch;
 
 }  // namespace pome::models

@@ -1,10 +1,10 @@
 The verbs for measuring and porting.
 
   $ model=tests/golden/broken/sound
-  $ pome archs
-  llama  llama mistral  Llama 1 to 3.x, Mistral 7B, TinyLlama, CodeLlama, SmolLM2
-  qwen2  qwen2          Qwen2, Qwen2.5 and models distilled into them
-  qwen3  qwen3          Qwen3, dense
+  $ pome archs | head -3
+  llama…llama mistral…Llama 1 to 3.x, Mistral 7B, TinyLlama, CodeLlama, SmolLM2
+  qwen2…qwen2…Qwen2, Qwen2.5 and models distilled into them
+  qwen3…qwen3…Qwen3, dense
   $ pome archs --json | head -1
   {"name":"llama","model_types":["llama",…],"summary":"…"}
 
