@@ -40,8 +40,10 @@ struct Case {
   fs::path adapter;
   const Arithmetic* arithmetic = nullptr;
 
+  // <family>__<case>_<arithmetic>, the family as ctest's golden/<family> asks for it
   std::string name() const {
     std::string text = fs::relative(adapter.empty() ? folder : adapter, golden_root).string();
+    text.insert(text.find('/'), "_");
     std::replace_if(text.begin(), text.end(), [](char c) { return std::isalnum(c) == 0; }, '_');
     return text + "_" + arithmetic->name;
   }

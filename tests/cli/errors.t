@@ -103,7 +103,7 @@ Every kind of error has its exit code, and says what would help. (130, interrupt
   [exit 5: unsupported]
   $ pome run broken/unknown_rope_scaling hello
   error: broken/unknown_rope_scaling/config.json: rope_scaling.rope_type "spiral" is not implemented; ignoring it would garble the text, so nothing was loaded
-    hint: implemented are default, linear, dynamic and llama3
+    hint: implemented are default, linear, dynamic, llama3, yarn, longrope and proportional
   [exit 5: unsupported]
   $ pome run broken/unknown_config_key hello
   error: broken/unknown_config_key/config.json: qk_layernorm_scale_mystery is 3, and nothing here knows what that changes; nothing was loaded
