@@ -32,7 +32,7 @@ class Cohere2 final : public Decoder {
     for (const char* key :
          {"use_qk_norm", "order_of_interleaved_layers", "rotary_pct", "position_embedding_type",
           "use_embedding_sharing", "use_gated_activation", "use_parallel_block", "use_parallel_embedding",
-          "layer_switch", "_sliding_window_pattern", "cache_implementation"}) {
+          "layer_switch", "_sliding_window_pattern"}) {
       config.mark_read(key);
     }
     const std::vector<bool> sliding = read_sliding_layers(

@@ -63,7 +63,9 @@ DecoderConfig read_decoder_config(Config& config, const DecoderConfig& defaults)
   c.max_position_embeddings = config.positive("max_position_embeddings", defaults.max_position_embeddings);
   c.norm_eps = config.get<float>(c.norm_eps_key, defaults.norm_eps);
   c.tie_word_embeddings = config.get<bool>("tie_word_embeddings", defaults.tie_word_embeddings);
-  if (config.find("hidden_act") != nullptr) c.hidden_act = read_activation(config, "hidden_act");
+  if (!c.hidden_act_key.empty() && config.find(c.hidden_act_key) != nullptr) {
+    c.hidden_act = read_activation(config, c.hidden_act_key);
+  }
   c.context_length = c.max_position_embeddings;
   if (!nn::has_ropes_by_layer_type(config.json())) {
     c.rope = read_rope(config, c,
@@ -82,7 +84,7 @@ graph::Rope read_rope(Config& config, DecoderConfig& c, const nn::RopeSettings& 
   }
   const nn::RopeSettings settings = nn::parse_rope(config.json(), defaults, config.subject(), layer_type);
   const double longest = 1 << 24;
-  if (settings.type == "dynamic" && *settings.factor > 1) {
+  if (settings.type == "dynamic" && !settings.alpha && *settings.factor > 1) {
     c.unscaled_length = c.max_position_embeddings;
     c.context_length = static_cast<int>(std::min(c.max_position_embeddings * *settings.factor, longest));
   } else if (settings.type == "longrope") {
@@ -201,15 +203,18 @@ void Decoder::forward(Graph& g) const {
   g.output("logits", head(g, norm(g, g.out_rows(x))));
 }
 
-Value Decoder::attend(Graph& g, std::size_t layer, Value q, Value k, Value v) const {
+graph::Attention Decoder::attention_of(std::size_t layer) const {
   const graph::CacheLayer& cached = plan_[layer];
-  return g.attention({.layer = static_cast<int>(layer),
-                      .heads = c_.num_attention_heads,
-                      .kv_heads = cached.kv_heads,
-                      .head_dim = cached.head_dim,
-                      .scale = c_.attention_scale,
-                      .window = cached.window},
-                     q, k, v);
+  return {.layer = static_cast<int>(layer),
+          .heads = c_.num_attention_heads,
+          .kv_heads = cached.kv_heads,
+          .head_dim = cached.head_dim,
+          .scale = c_.attention_scale,
+          .window = cached.window};
+}
+
+Value Decoder::attend(Graph& g, std::size_t layer, Value q, Value k, Value v) const {
+  return g.attention(attention_of(layer), q, k, v);
 }
 
 std::string Decoder::layer_path(std::size_t layer) { return fmt::format("model.layers.{}.", layer); }

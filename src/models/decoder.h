@@ -39,6 +39,7 @@ struct DecoderConfig {
   std::string_view norm_eps_key = "rms_norm_eps";
   float norm_eps = 1e-6F;
   bool tie_word_embeddings = false;
+  std::string_view hidden_act_key = "hidden_act";  // empty: the family reads it
   graph::Activation hidden_act = graph::Activation::silu;
 
   // What follows from these.
@@ -111,6 +112,7 @@ class Decoder : public Model {
   virtual Value head(Graph& g, Value x) const { return g.linear(*head_, x); }
 
   // Attention by the layer's place in the plan.
+  graph::Attention attention_of(std::size_t layer) const;
   Value attend(Graph& g, std::size_t layer, Value q, Value k, Value v) const;
 
   // "model.layers.<i>."

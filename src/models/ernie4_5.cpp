@@ -27,6 +27,9 @@ class Ernie45 final : public Decoder {
  public:
   Ernie45(Config& config, Weights& weights) : Decoder(read_config(config), weights) {
     const bool bias = config.get<bool>("use_bias", false);
+    // Of the training framework.
+    for (const char* key : {"compression_ratio", "use_rmsnorm", "weight_share_add_bias", "fuse_rope"})
+      config.mark_read(key);
     for (std::size_t i = 0; i < plan_.size(); ++i) {
       const std::string at = layer_path(i);
       Layer& layer = layers_.emplace_back();

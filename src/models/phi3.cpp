@@ -16,7 +16,7 @@ struct Layer {
 
 DecoderConfig read_config(Config& config) {
   return read_decoder_config(
-      config, {.max_position_embeddings = 4096, .norm_eps = 1e-5F, .original_max_position_embeddings = 4096});
+      config, {.max_position_embeddings = 4096, .original_max_position_embeddings = 4096, .norm_eps = 1e-5F});
 }
 
 class Phi3 final : public Decoder {
@@ -24,6 +24,8 @@ class Phi3 final : public Decoder {
   Phi3(Config& config, Weights& weights) : Decoder(read_config(config), weights) {
     const int window = config.positive_or_none("sliding_window");
     for (graph::CacheLayer& cached : plan_) cached.window = window;
+    // Phi-4-mini has them, its published code reads them nowhere.
+    for (const char* key : {"full_attn_mod", "interpolate_factor"}) config.mark_read(key);
     for (std::size_t i = 0; i < plan_.size(); ++i) {
       const std::string at = layer_path(i);
       Layer& layer = layers_.emplace_back();

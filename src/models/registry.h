@@ -24,5 +24,12 @@ extern const Arch exaone4_arch;
 extern const Arch starcoder2_arch;
 extern const Arch cohere_arch;
 extern const Arch cohere2_arch;
+extern const Arch ministral3_arch;
+extern const Arch hunyuan_v1_dense_arch;
+extern const Arch stablelm_arch;
+extern const Arch helium_arch;
+extern const Arch nemotron_arch;
+extern const Arch apertus_arch;
+extern const Arch gemma2_arch;
 
 }  // namespace pome::models

@@ -20,7 +20,6 @@ class SeedOss final : public Decoder {
     const AttentionBiases biases{.qkv = config.get<bool>("attention_bias", true),
                                  .o = config.get<bool>("attention_out_bias", false)};
     const bool mlp_bias = config.get<bool>("mlp_bias", false);
-    config.mark_read("residual_dropout");
     for (std::size_t i = 0; i < plan_.size(); ++i) {
       const std::string at = layer_path(i);
       Layer& layer = layers_.emplace_back();

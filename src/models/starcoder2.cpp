@@ -24,7 +24,8 @@ class Starcoder2 final : public Decoder {
                                              .hidden_act = graph::Activation::gelu_tanh}),
                 weights) {
     const bool bias = config.get<bool>("use_bias", true);
-    for (const char* key : {"residual_dropout", "embedding_dropout", "norm_type", "mlp_type"})
+    for (const char* key : {"activation_function", "attention_softmax_in_fp32", "layer_norm_epsilon",
+                            "mlp_type", "norm_type", "scale_attention_softmax_in_fp32", "scale_attn_weights"})
       config.mark_read(key);
     const int window = config.positive_or_none("sliding_window");
     for (graph::CacheLayer& cached : plan_) cached.window = window;

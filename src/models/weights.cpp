@@ -24,6 +24,12 @@ formats::Tensor Weights::take(const std::string& name, const std::vector<std::in
   return tensor;
 }
 
+formats::Tensor Weights::take_scalar(const std::string& name) {
+  const formats::Tensor& tensor = use(name);
+  nn::check_dense(tensor, tensor.shape.empty() ? std::vector<std::int64_t>{} : std::vector<std::int64_t>{1});
+  return tensor;
+}
+
 graph::Weight Weights::weight(const std::string& module, std::int64_t out, std::int64_t in) {
   const formats::Tensor& weight = use(module + ".weight");
   const auto beside = [&](const char* part) -> const formats::Tensor* {

@@ -27,6 +27,9 @@ class Weights {
   // A tensor of floating-point elements and this shape.
   formats::Tensor take(const std::string& name, const std::vector<std::int64_t>& shape);
 
+  // The same of one element, whether it has an axis or none.
+  formats::Tensor take_scalar(const std::string& name);
+
   // <module>.weight [out, in], with <module>.scales and .biases where it is quantized.
   graph::Weight weight(const std::string& module, std::int64_t out, std::int64_t in);
 

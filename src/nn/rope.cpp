@@ -10,27 +10,29 @@ namespace {
 
 constexpr std::array<std::string_view, 7> known_types{"default", "linear",   "dynamic",     "llama3",
                                                       "yarn",    "longrope", "proportional"};
-constexpr std::array<std::string_view, 21> known_keys{"rope_theta",
-                                                      "rope_type",
-                                                      "type",
-                                                      "factor",
-                                                      "low_freq_factor",
-                                                      "high_freq_factor",
-                                                      "partial_rotary_factor",
-                                                      "original_max_position_embeddings",
-                                                      "beta_fast",
-                                                      "beta_slow",
-                                                      "truncate",
-                                                      "mscale",
-                                                      "mscale_all_dim",
-                                                      "attention_factor",
-                                                      "short_factor",
-                                                      "long_factor",
-                                                      "short_mscale",
-                                                      "long_mscale",
-                                                      "mrope_section",
-                                                      "mrope_interleaved",
-                                                      "max_position_embeddings"};
+constexpr std::string_view known_keys[]{"rope_theta",
+                                        "rope_type",
+                                        "type",
+                                        "factor",
+                                        "low_freq_factor",
+                                        "high_freq_factor",
+                                        "partial_rotary_factor",
+                                        "original_max_position_embeddings",
+                                        "beta_fast",
+                                        "beta_slow",
+                                        "truncate",
+                                        "mscale",
+                                        "mscale_all_dim",
+                                        "attention_factor",
+                                        "short_factor",
+                                        "long_factor",
+                                        "short_mscale",
+                                        "long_mscale",
+                                        "mrope_section",
+                                        "mrope_interleaved",
+                                        "max_position_embeddings",
+                                        "alpha",
+                                        "llama_4_scaling_beta"};
 
 std::string known_type(const std::string& name) {
   if (name == "su") return "longrope";
@@ -70,6 +72,8 @@ void check_scaling(const RopeSettings& s, const std::string& where) {
          "low_freq_factor {}",
          where, s.original_max_position_embeddings, s.high_freq_factor, s.low_freq_factor);
   }
+  if (s.alpha && !(*s.alpha > 0))
+    fail(ErrorKind::corrupt, "{}.alpha is {}, expected more than 0", where, *s.alpha);
   if (s.type == "yarn" && (!(s.beta_fast > 0) || !(s.beta_slow > 0))) {
     fail(ErrorKind::corrupt, "{}: beta_fast {} and beta_slow {} should be above 0", where, s.beta_fast,
          s.beta_slow);
@@ -92,7 +96,8 @@ void parse_scaling(const Json& scaling, const std::string& where, RopeSettings& 
         .with_hint("implemented are default, linear, dynamic, llama3, yarn, longrope and proportional");
   }
   for (const auto& [key, value] : scaling.items()) {
-    if (!value.is_null() && std::find(known_keys.begin(), known_keys.end(), key) == known_keys.end()) {
+    if (!value.is_null() &&
+        std::find(std::begin(known_keys), std::end(known_keys), key) == std::end(known_keys)) {
       fail(ErrorKind::unsupported,
            "{}.{} is {}, which is not implemented for type \"{}\"; nothing was loaded", where, key,
            value.dump(), settings.type);
@@ -109,6 +114,8 @@ void parse_scaling(const Json& scaling, const std::string& where, RopeSettings& 
   settings.beta_slow = number("beta_slow", settings.beta_slow);
   settings.truncate = json_value(scaling, "truncate", settings.truncate);
   read_number(scaling, "factor", settings.factor);
+  read_number(scaling, "alpha", settings.alpha);
+  settings.llama_4_scaling_beta = number("llama_4_scaling_beta", 0);
   read_number(scaling, "mscale", settings.mscale);
   read_number(scaling, "mscale_all_dim", settings.mscale_all_dim);
   read_number(scaling, "attention_factor", settings.attention_factor);
@@ -280,6 +287,9 @@ graph::Rope make_rope(const RopeSettings& settings, int head_dim, int max_positi
                              ? rope.inv_freq[i] / static_cast<float>(settings.factor.value_or(1))
                              : 0.0F;
     }
+  } else if (settings.type == "dynamic" && settings.alpha && dims > 2) {
+    const double growth = std::pow(*settings.alpha, static_cast<double>(dims) / (dims - 2));
+    rope.inv_freq = frequencies(settings.theta * growth, dims);
   } else if (settings.type == "dynamic" && dims > 2) {
     rope.inv_freq_for = [theta = settings.theta, factor, dims,
                          context = max_position_embeddings](int planned_length) {

@@ -20,12 +20,15 @@ struct RopeSettings {
   double partial_rotary_factor = 1;          // the part of each head that is rotated
   std::optional<double> factor = {};         // yarn, longrope: max_position_embeddings over the original ones
   int original_max_position_embeddings = 0;  // yarn, longrope: default max_position_embeddings
-  double low_freq_factor = 1;                // llama3
-  double high_freq_factor = 4;               // llama3
-  double beta_fast = 32;                     // yarn
-  double beta_slow = 1;                      // yarn
-  bool truncate = true;                      // yarn
-  std::optional<double> mscale = {};         // yarn
+  std::optional<double> alpha =
+      {};  // dynamic, as Hunyuan has it: the base times alpha^(dims/(dims - 2)), always
+  double llama_4_scaling_beta = 0;              // a family's scaling of queries, read with the rest
+  double low_freq_factor = 1;                   // llama3
+  double high_freq_factor = 4;                  // llama3
+  double beta_fast = 32;                        // yarn
+  double beta_slow = 1;                         // yarn
+  bool truncate = true;                         // yarn
+  std::optional<double> mscale = {};            // yarn
   std::optional<double> mscale_all_dim = {};    // yarn; some families scale their attention by it too
   std::optional<double> attention_factor = {};  // yarn, longrope
   std::vector<double> short_factor = {};        // longrope, one per pair
