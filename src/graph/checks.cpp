@@ -78,6 +78,26 @@ void check_attention(const Attention& spec, const CachePlan& plan, int q, int k,
   }
 }
 
+kernels::RouteSpec route_spec(const Routing& routing) {
+  for (const Tensor* parameter : {routing.correction, routing.expert_scale}) {
+    if (parameter == nullptr || parameter->elements() == routing.experts) continue;
+    fail(ErrorKind::internal, "parameter {} for {} experts", parameter->shape_text(), routing.experts);
+  }
+  kernels::RouteSpec spec;
+  spec.experts = routing.experts;
+  spec.chosen = routing.chosen;
+  spec.scores = static_cast<kernels::ExpertScores>(routing.scores);
+  spec.groups = routing.groups;
+  spec.chosen_groups = routing.chosen_groups;
+  spec.group_best = routing.group_best;
+  spec.normalize = routing.normalize;
+  spec.epsilon = routing.epsilon;
+  spec.scale = routing.scale;
+  spec.jitter = routing.jitter;
+  check(spec);
+  return spec;
+}
+
 void check_columns(int width, int begin, int count, int run) {
   const int whole = run == 0 ? width : run;
   if (begin < 0 || count < 0 || run < 0 || begin > whole - count || (whole > 0 && width % whole != 0)) {

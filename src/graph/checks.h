@@ -6,6 +6,7 @@
 
 #include "graph/cache.h"
 #include "graph/graph.h"
+#include "kernels/route/route.h"
 
 namespace pome::graph {
 
@@ -17,6 +18,8 @@ void check_convolution(const Convolution& spec, int width, const Tensor& weight,
 void check_recurrence(const Recurrence& spec, const std::array<int, 5>& widths, const Tensor* skip);
 // Widths of q, k and v; 0 for those that are left out.
 void check_attention(const Attention& spec, const CachePlan& plan, int q, int k, int v);
+// Without what the routing points to.
+kernels::RouteSpec route_spec(const Routing& routing);
 void check_columns(int width, int begin, int count, int run);
 
 }  // namespace pome::graph

@@ -13,6 +13,8 @@
 #include <string>
 #include <string_view>
 
+#include "graph/activation.h"
+#include "graph/experts.h"
 #include "graph/rope.h"
 #include "graph/weight.h"
 
@@ -23,34 +25,6 @@ struct Value {
   std::int32_t id = -1;
 
   bool exists() const { return id >= 0; }
-};
-
-enum class Activation : std::uint8_t {
-  silu,
-  gelu,        // x·Φ(x)
-  gelu_tanh,   // its approximation by tanh
-  gelu_quick,  // its approximation x·sigmoid(1.702·x)
-  relu,
-  relu_squared,
-  sigmoid,
-  tanh,
-  softplus,  // ln(1 + e^x)
-};
-
-// x > 0: positive·x² + beta·x; else: (e^min(x, eps) - 1 - x)·negative + beta·x. (apertus)
-struct Xielu {
-  float positive = 0;
-  float negative = 0;
-  float beta = 0;
-  float eps = 0;
-};
-
-// What stands between the two halves of a gated feed-forward layer: f(gate)·up, or with a limit, as gpt_oss
-// has it, g·sigmoid(alpha·g)·(u + 1), where g = min(gate, limit) and u = up clamped to ±limit.
-struct Gating {
-  Activation activation = Activation::silu;
-  float limit = 0;
-  float alpha = 1.702F;
 };
 
 // Normalizes every run of `run` elements of a row.
@@ -133,6 +107,16 @@ class Graph {
   Value layer_norm(Value x, const Tensor& weight, const Tensor* bias, float eps) {
     return layer_norm(x, Norm{.eps = eps, .weight = &weight, .bias = bias});
   }
+
+  // Every head's columns of x by the head's own matrix: x [T, H·in] → [T, H·out].
+  virtual Value head_linear(const HeadLinear& linear, Value x) = 0;
+
+  // Which experts each row of router logits [T, E] goes to: [T, 2k], k expert numbers and then their weights,
+  // for experts().
+  virtual Value route(const Routing& routing, Value logits) = 0;
+
+  // x [T, D], routes [T, 2k] → [T, D]: the weighted sum of what the chosen experts make of a row.
+  virtual Value experts(const Experts& experts, Value x, Value routes) = 0;
 
   // Rotates every head of x by its row's position.
   virtual Value rope(Value x, const Rope& rope) = 0;

@@ -3,6 +3,7 @@
 // keys and values included. None of it changes a value's bits.
 #include <algorithm>
 
+#include "graph/checks.h"
 #include "graph/cpu/recorder.h"
 
 namespace pome::graph::cpu {
@@ -88,9 +89,12 @@ class Fusion {
     return static_cast<int>(program_.buffers.size() - 1);
   }
 
-  View new_view(RowSet rows, int width) {
+  View new_view(RowSet rows, int width) { return new_view(rows, width, width); }
+
+  // Room for per_row floats for each of the rows, as rows of `width` floats.
+  View new_view(RowSet rows, int per_row, int width) {
     const auto count = static_cast<std::size_t>(program_.shape.count(rows));
-    return {new_buffer(count * static_cast<std::size_t>(width) * sizeof(float)), 0, width, width};
+    return {new_buffer(count * static_cast<std::size_t>(per_row) * sizeof(float)), 0, width, width};
   }
 
   // A new matrix for a node's value.
@@ -127,6 +131,14 @@ class Fusion {
         return emit_linear(id);
       case NodeKind::attention:
         return emit_attention(id);
+      case NodeKind::head_linear:
+        return emit_heads(id);
+      case NodeKind::experts:
+        return emit_experts(id);
+      case NodeKind::route:
+        op.kind = RowKind::route;
+        op.index = add_router(n.routing);
+        break;
       case NodeKind::convolution:
       case NodeKind::recurrence:
         return emit_state(id);
@@ -271,12 +283,7 @@ class Fusion {
     phase.kind = PhaseKind::attention;
     phase.input = view(n.inputs[0]);
     phase.attention = n.attention;
-    if (const Tensor* sinks = n.attention.sinks) {
-      phase.sinks.resize(static_cast<std::size_t>(n.attention.heads));
-      const kernels::Parameters stored = parameters(*sinks);
-      kernels::decode_row(kernels::DenseMatrix{stored.data, stored.type, 1, n.attention.heads}, 0, 0,
-                          n.attention.heads, phase.sinks.data());
-    }
+    phase.sinks = floats(n.attention.sinks);
     phase.out = make(id);
     program_.phases.push_back(std::move(phase));
   }
@@ -295,12 +302,101 @@ class Fusion {
     program_.phases.push_back(std::move(phase));
   }
 
+  static std::vector<float> floats(const Tensor* tensor) {
+    if (tensor == nullptr) return {};
+    const auto count = static_cast<int>(tensor->elements());
+    std::vector<float> values(static_cast<std::size_t>(count));
+    const kernels::Parameters stored = parameters(*tensor);
+    kernels::decode_row(kernels::DenseMatrix{stored.data, stored.type, 1, count}, 0, 0, count, values.data());
+    return values;
+  }
+
+  int add_router(const Routing& routing) {
+    program_.routers.push_back(
+        {route_spec(routing), floats(routing.correction), floats(routing.expert_scale)});
+    return static_cast<int>(program_.routers.size() - 1);
+  }
+
+  void emit_heads(int id) {
+    const Node& n = node(id);
+    Phase phase;
+    phase.kind = PhaseKind::heads;
+    phase.rows = n.rows;
+    phase.input = view(n.inputs[0]);
+    phase.heads.heads = n.heads->heads();
+    phase.heads.first = n.heads->first;
+    phase.heads.rows = static_cast<int>(n.heads->weight.out_features());
+    phase.heads.matrix = n.matrix;
+    phase.heads.activations =
+        room_for_activations(n.matrix, n.rows, phase.heads.heads, phase.input.width / phase.heads.heads);
+    phase.out = make(id);
+    program_.phases.push_back(std::move(phase));
+  }
+
+  // Room for per_row · rows rows that the phase itself quantizes for this matrix; -1 where it takes floats.
+  int room_for_activations(const StoredMatrix& matrix, RowSet rows, int per_row, int columns) {
+    const std::optional<kernels::ActivationFormat> format = format_for(matrix);
+    if (!format) return -1;
+    const std::size_t bytes =
+        kernels::activation_bytes(*format, program_.shape.count(rows) * per_row, columns);
+    program_.quantized.push_back({*format, rows, per_row, columns, new_buffer(bytes)});
+    return static_cast<int>(program_.quantized.size() - 1);
+  }
+
+  void emit_experts(int id) {
+    const Node& n = node(id);
+    const Experts& experts = *n.experts;
+    ExpertsWork work;
+    work.gate = StoredExperts(experts.gate);
+    work.up = StoredExperts(experts.up);
+    work.down = StoredExperts(experts.down);
+    work.count = experts.count;
+    work.chosen = node(n.inputs[1]).width / 2;
+    work.inner = inner_size(experts);
+    work.fused = experts.fused;
+    work.activation = unary(experts.gating.activation);
+    work.gating = experts.gating;
+    work.weigh_inputs = experts.weigh_inputs;
+    work.one_row = program_.shape.count(n.rows) == 1 && !experts.weigh_inputs;
+    work.routes = view(n.inputs[1]);
+    work.gate_activations = room_for_activations(work.gate.first(), n.rows, work.chosen, n.width);
+    bool floats_needed = work.gate_activations < 0;
+    if (work.up.exists()) {
+      work.up_activations = format_for(work.up.first()) == format_for(work.gate.first())
+                                ? work.gate_activations
+                                : room_for_activations(work.up.first(), n.rows, work.chosen, n.width);
+      floats_needed = floats_needed || work.up_activations < 0;
+    }
+    const auto by_pair = [&](int width) { return new_view(n.rows, work.chosen * width, width); };
+    if (work.weigh_inputs || (floats_needed && !work.one_row)) work.gathered = by_pair(n.width);
+    const bool gated = work.up.exists() || work.fused != Experts::Fused::no;
+    work.hidden = by_pair(gated ? 2 * work.inner : work.inner);
+    work.products = by_pair(work.inner);
+    work.down_activations = room_for_activations(work.down.first(), n.rows, work.chosen, work.inner);
+    work.outputs = by_pair(n.width);
+    Phase phase;
+    phase.kind = PhaseKind::experts;
+    phase.rows = n.rows;
+    phase.input = view(n.inputs[0]);
+    phase.experts = static_cast<int>(program_.experts.size());
+    phase.out = make(id);
+    program_.experts.push_back(std::move(work));
+    program_.phases.push_back(std::move(phase));
+  }
+
+  // How x is quantized for this matrix; nothing where products take floats.
+  std::optional<kernels::ActivationFormat> format_for(const StoredMatrix& matrix) const {
+    const auto* affine = std::get_if<kernels::QuantizedMatrix>(&matrix);
+    if (affine == nullptr || arithmetic_ == Arithmetic::exact) return std::nullopt;
+    return activation_format(
+        *affine, arithmetic_ == Arithmetic::fast ? kernels::Precision::fast : kernels::Precision::standard);
+  }
+
   // Index of x quantized for this matrix; -1 where its products take floats.
   int quantized_input(const StoredMatrix& matrix, int x) {
-    const auto* affine = std::get_if<kernels::QuantizedMatrix>(&matrix);
-    if (affine == nullptr || arithmetic_ == Arithmetic::exact) return -1;
-    const kernels::ActivationFormat format = activation_format(
-        *affine, arithmetic_ == Arithmetic::fast ? kernels::Precision::fast : kernels::Precision::standard);
+    const std::optional<kernels::ActivationFormat> wanted = format_for(matrix);
+    if (!wanted) return -1;
+    const kernels::ActivationFormat& format = *wanted;
     for (const auto& [source, index] : quantized_) {
       if (source == x && program_.quantized[static_cast<std::size_t>(index)].format == format) return index;
     }
@@ -308,7 +404,7 @@ class Fusion {
     const int columns = node(x).width;
     const int index = static_cast<int>(program_.quantized.size());
     program_.quantized.push_back(
-        {format, rows, columns,
+        {format, rows, 1, columns,
          new_buffer(kernels::activation_bytes(format, program_.shape.count(rows), columns))});
     quantized_.emplace_back(x, index);
     RowOp op;

@@ -51,6 +51,16 @@ void plan_arena(Program& program) {
     touch(program, phase.input.buffer, at);
     touch(program, phase.out.buffer, at);
     for (const View& view : phase.others) touch(program, view.buffer, at);
+    if (phase.heads.activations >= 0) touch(program, quantized_buffer(phase.heads.activations), at);
+    if (phase.experts >= 0) {
+      const ExpertsWork& work = program.experts[static_cast<std::size_t>(phase.experts)];
+      for (const View& view : {work.routes, work.gathered, work.hidden, work.products, work.outputs}) {
+        touch(program, view.buffer, at);
+      }
+      for (const int index : {work.gate_activations, work.up_activations, work.down_activations}) {
+        if (index >= 0) touch(program, quantized_buffer(index), at);
+      }
+    }
     for (const RowOp& op : phase.ops) {
       for (const View& view : {op.a, op.b, op.out}) touch(program, view.buffer, at);
       if (op.kind == RowKind::quantize) touch(program, quantized_buffer(op.index), at);

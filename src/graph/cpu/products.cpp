@@ -8,16 +8,6 @@ namespace {
 
 constexpr int piece = 256;  // floats decoded at once
 
-// y += the stored floats of `bias` from `begin` on.
-void add_stored(const kernels::DenseMatrix& stored, int row, int begin, int count, float factor, float* y) {
-  float values[piece];
-  for (int i = 0; i < count; i += piece) {
-    const int n = std::min(piece, count - i);
-    kernels::decode_row(stored, row, begin + i, n, values);
-    for (int k = 0; k < n; ++k) y[i + k] += factor * values[k];
-  }
-}
-
 }  // namespace
 
 void Executor::run_products(const Phase& phase) {

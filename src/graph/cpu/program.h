@@ -11,6 +11,7 @@
 
 #include "graph/cpu/weights.h"
 #include "graph/graph.h"
+#include "kernels/route/route.h"
 
 namespace pome::graph::cpu {
 
@@ -37,6 +38,7 @@ struct View {
 };
 
 enum class RowKind : std::uint8_t {
+  route,      // out = experts and weights for the logits a, by router `index`
   embed,      // out = rows of `table` by token
   gather,     // out = the wanted rows of a
   copy,       // out = a
@@ -83,6 +85,7 @@ struct RowOp {
 struct QuantizedInput {
   kernels::ActivationFormat format;
   RowSet rows = RowSet::all;
+  int per_row = 1;  // so many quantized rows for each
   int columns = 0;
   int buffer = -1;
 };
@@ -103,7 +106,55 @@ struct Chunk {
   int end = 0;
 };
 
-enum class PhaseKind : std::uint8_t { rows, products, attention, convolution, recurrence };
+// A router with its parameters as floats, which `spec` does not point to.
+struct Router {
+  kernels::RouteSpec spec;
+  std::vector<float> correction;
+  std::vector<float> expert_scale;
+};
+
+// Products of heads, each by its own matrix: rows [first, first + rows) of those of a stack.
+struct HeadProducts {
+  StoredMatrix matrix;  // of the first head
+  int heads = 0;
+  int first = 0;
+  int rows = 0;
+  int activations = -1;  // of x, head after head; -1: its floats
+};
+
+// Experts at work on the pairs of a row and one of its `chosen` experts, grouped by expert.
+struct ExpertsWork {
+  StoredExperts gate;
+  StoredExperts up;
+  StoredExperts down;
+  int count = 0;
+  int chosen = 0;
+  int inner = 0;  // I
+  Experts::Fused fused = Experts::Fused::no;
+  kernels::UnaryKind activation = kernels::UnaryKind::silu;
+  Gating gating;
+  bool weigh_inputs = false;
+  bool one_row = false;  // all pairs read the one row of x
+  View routes;
+  // By pair; `gathered` only where floats of x are needed.
+  View gathered;
+  View hidden;  // what gate and up yield, side by side
+  View products;
+  View outputs;
+  int gate_activations = -1;
+  int up_activations = -1;
+  int down_activations = -1;
+};
+
+enum class PhaseKind : std::uint8_t {
+  rows,
+  products,
+  heads,
+  experts,
+  attention,
+  convolution,
+  recurrence,
+};
 
 struct Phase {
   PhaseKind kind = PhaseKind::rows;
@@ -113,6 +164,8 @@ struct Phase {
   std::vector<View> others;  // a recurrence's k, v, decay and beta
   std::vector<Product> products;
   std::vector<Chunk> chunks;
+  HeadProducts heads;
+  int experts = -1;  // of the program's
   Attention attention;
   Convolution convolution;
   Recurrence recurrence;
@@ -146,6 +199,8 @@ struct Program {
   std::vector<Buffer> buffers;
   std::vector<QuantizedInput> quantized;
   std::vector<StoredMatrix> tables;  // of embeddings
+  std::vector<Router> routers;
+  std::vector<ExpertsWork> experts;
   std::vector<Rope> ropes;
   std::vector<Output> outputs;
   std::size_t arena_bytes = 0;

@@ -45,6 +45,7 @@ using testing::random_values;
 constexpr int width = 64;
 constexpr int heads = 4, kv_heads = 2, head_dim = 32;
 constexpr int inner = 160;
+constexpr int experts = 4;
 constexpr int vocabulary = 70;
 constexpr int length = 90;  // more than one block
 
@@ -72,6 +73,15 @@ Weight quantized(int out, int in, unsigned seed) {
   return weight;
 }
 
+// The same for each of so many experts.
+Weight quantized_stack(int count, int out, int in, unsigned seed) {
+  Weight stack = quantized(count * out, in, seed);
+  for (Tensor* part : {&stack.weight, &*stack.scales, &*stack.biases}) {
+    part->shape = {count, out, part->shape[1]};
+  }
+  return stack;
+}
+
 Linear linear(int out, int in, unsigned seed) {
   return {.name = "linear", .weight = quantized(out, in, seed), .bias = {}, .adapters = {}};
 }
@@ -88,6 +98,13 @@ struct Small {
   Linear gate = linear(inner, width, 8);
   Linear up = linear(inner, width, 9);
   Linear down = linear(width, inner, 10);
+  Linear router = linear(experts, width, 12);
+  Experts mixture{.name = "experts",
+                  .count = experts,
+                  .gate = {{quantized_stack(experts, inner, width, 13)}, {}},
+                  .up = {{quantized_stack(experts, inner, width, 14)}, {}},
+                  .down = {{quantized_stack(experts, width, inner, 15)}, {}},
+                  .gating = {}};
   Linear head{.name = "head", .weight = embedding, .bias = {}, .adapters = {}};
   Rope rope{.head_dim = head_dim,
             .dims = head_dim,
@@ -115,6 +132,8 @@ struct Small {
       const Value h2 = g.rms_norm(x, norm, 1e-5F);
       const Value gated = g.multiply(g.activate(Activation::silu, g.linear(gate, h2)), g.linear(up, h2));
       x = g.add(x, g.linear(down, gated));
+      const Value routes = g.route({.experts = experts, .chosen = 2}, g.linear(router, h2));
+      x = g.add(x, g.experts(mixture, h2, routes));
       g.output(layer == 0 ? "layers.0" : "layers.1", x);
     }
     g.output("logits", g.linear(head, g.rms_norm(g.out_rows(x), norm, 1e-5F)));

@@ -71,6 +71,40 @@ Value Recorder::linear(const Linear& linear, Value x) {
   });
 }
 
+Value Recorder::head_linear(const HeadLinear& linear, Value x) {
+  return named(linear.name, [&] {
+    Node node = like(NodeKind::head_linear, x);
+    check_head_linear(linear, node.width);
+    node.heads = &linear;
+    node.matrix = stored_matrix(stacked_weight(linear.weight, 0));
+    node.width = linear.heads() * linear.out_features();
+    return keep(std::move(node));
+  });
+}
+
+Value Recorder::route(const Routing& routing, Value logits) {
+  Node node = like(NodeKind::route, logits);
+  if (node.width != routing.experts) {
+    fail(ErrorKind::internal, "{} logits for {} experts", node.width, routing.experts);
+  }
+  node.routing = routing;
+  node.width = 2 * routing.chosen;
+  return keep(std::move(node));
+}
+
+Value Recorder::experts(const Experts& experts, Value x, Value routes) {
+  return named(experts.name, [&] {
+    Node node = like(NodeKind::experts, x);
+    node.inputs.push_back(routes.id);
+    if (at(routes).rows != node.rows) {
+      fail(ErrorKind::internal, "routes of {} rows for {}", rows(routes), rows(x));
+    }
+    check_experts(experts, node.width, width(routes));
+    node.experts = &experts;
+    return keep(std::move(node));
+  });
+}
+
 Value Recorder::normalized(NodeKind kind, Value x, const Norm& norm) {
   const Tensor* weight = norm.weight;
   return named(weight == nullptr ? "norm" : weight->name, [&] {

@@ -9,6 +9,9 @@ namespace pome::graph::cpu {
 enum class NodeKind : std::uint8_t {
   embedding,
   linear,
+  head_linear,
+  route,
+  experts,
   rms_norm,
   layer_norm,
   rope,
@@ -47,6 +50,9 @@ struct Node {
   float factor = 0;  // of scale; a norm's eps; soft_cap's cap; clamp's lower end
   float other = 0;   // clamp's upper end
   int rope = 0;
+  const HeadLinear* heads = nullptr;
+  const Experts* experts = nullptr;
+  Routing routing;
   Gating gating;  // of gated; `activation` also of activate
   Xielu xielu;
   PositionScale position_scale;
@@ -72,6 +78,9 @@ class Recorder final : public Graph {
   int width(Value x) const override { return at(x).width; }
   Value embedding(const Weight& table) override;
   Value linear(const Linear& linear, Value x) override;
+  Value head_linear(const HeadLinear& linear, Value x) override;
+  Value route(const Routing& routing, Value logits) override;
+  Value experts(const Experts& experts, Value x, Value routes) override;
   using Graph::layer_norm;
   using Graph::rms_norm;
   Value rms_norm(Value x, const Norm& norm) override { return normalized(NodeKind::rms_norm, x, norm); }

@@ -76,6 +76,14 @@ void Executor::run_row_op(const RowOp& op, int begin, int end) {
     float* out = op.out.exists() ? at(op.out, row) : nullptr;
     const int width = op.out.width;
     switch (op.kind) {
+      case RowKind::route: {
+        const Router& router = program_->routers[static_cast<std::size_t>(op.index)];
+        kernels::RouteSpec spec = router.spec;
+        if (!router.correction.empty()) spec.correction = router.correction.data();
+        if (!router.expert_scale.empty()) spec.expert_scale = router.expert_scale.data();
+        kernels::route(spec, a, out);
+        break;
+      }
       case RowKind::embed:
         decode_row(program_->tables[static_cast<std::size_t>(op.index)], step_->tokens[r], out);
         break;

@@ -41,6 +41,12 @@ void Executor::run(const Program& program, const Step& step, std::span<CpuCache*
       case PhaseKind::products:
         run_products(phase);
         break;
+      case PhaseKind::heads:
+        run_heads(phase);
+        break;
+      case PhaseKind::experts:
+        run_experts(phase);
+        break;
       case PhaseKind::attention:
         run_attention(phase);
         break;
@@ -100,7 +106,7 @@ void Executor::bind(const Program& program, const Step& step, Outputs& outputs) 
 
 kernels::Activations Executor::activations(int index) const {
   const QuantizedInput& input = program_->quantized[static_cast<std::size_t>(index)];
-  return lay_out_activations(input.format, program_->shape.count(input.rows), input.columns,
+  return lay_out_activations(input.format, program_->shape.count(input.rows) * input.per_row, input.columns,
                              addresses_[static_cast<std::size_t>(input.buffer)]);
 }
 

@@ -23,6 +23,15 @@ class Arena {
   std::size_t size_ = 0;
 };
 
+// One of the experts' products: what its rows are, and where its columns begin in what they yield.
+struct ExpertProduct {
+  const StoredExperts* matrices = nullptr;
+  int activations = -1;
+  View floats;
+  bool one_row = false;  // of the input
+  View out;
+};
+
 class Executor {
  public:
   explicit Executor(ThreadPool& pool) : pool_(pool) {}
@@ -46,6 +55,13 @@ class Executor {
   void run_rope(const RowOp& op, int begin, int end);
   void run_products(const Phase& phase);
   void run_chunk(const Phase& phase, const Chunk& chunk);
+  void run_heads(const Phase& phase);
+  void run_experts(const Phase& phase);
+  void group_by_expert(const ExpertsWork& work, int rows);
+  void take_input(const Phase& phase, const ExpertsWork& work, int pair);
+  void activate_pair(const ExpertsWork& work, int pair);
+  void multiply_pairs(const ExpertsWork& work, std::span<const ExpertProduct> products);
+  void add_up(const Phase& phase, const ExpertsWork& work, int row);
   void run_attention(const Phase& phase);
   void run_convolution(const Phase& phase);
   void run_recurrence(const Phase& phase);
@@ -74,6 +90,12 @@ class Executor {
   std::vector<std::int32_t> segments_;
   // By rope: cosines and then sines, [rows, dims/2] each.
   std::vector<std::vector<float>> tables_;
+  // Of the experts at work: the row of each pair, the first pair of each expert and of the one behind the
+  // last, the pair of each row and choice, and those experts that have any.
+  std::vector<std::int32_t> pair_rows_;
+  std::vector<std::int32_t> pair_begins_;
+  std::vector<std::int32_t> pair_of_;
+  std::vector<std::int32_t> busy_;
   std::vector<Adapted> adapted_;  // by product of the phase in progress
   std::vector<int> unit_ends_;    // attention's units, counted up to and with each segment
 };

@@ -100,6 +100,81 @@ StoredMatrix stored_matrix(const Weight& weight) {
   return matrix;
 }
 
+namespace {
+
+kernels::DenseMatrix from_row(kernels::DenseMatrix matrix, std::int64_t first) {
+  matrix.data = static_cast<const std::byte*>(matrix.data) +
+                first * matrix.columns * kernels::element_bytes(matrix.type);
+  return matrix;
+}
+
+kernels::QuantizedMatrix from_row(kernels::QuantizedMatrix matrix, std::int64_t first) {
+  const std::int64_t scales =
+      first * (matrix.columns / matrix.group) * kernels::element_bytes(matrix.scale_type);
+  matrix.codes += first * quant::packed_row_bytes(matrix.columns, matrix.bits);
+  matrix.scales = static_cast<const std::byte*>(matrix.scales) + scales;
+  matrix.biases = static_cast<const std::byte*>(matrix.biases) + scales;
+  return matrix;
+}
+
+kernels::ModeMatrix from_row(kernels::ModeMatrix matrix, std::int64_t first) {
+  const std::int64_t scales = first * (matrix.columns / matrix.group) * dtype_bits(matrix.scale_dtype) / 8;
+  matrix.codes += first * quant::packed_row_bytes(matrix.columns, matrix.bits);
+  matrix.scales += scales;
+  if (matrix.biases != nullptr) matrix.biases += scales;
+  return matrix;
+}
+
+bool same_kind(const StoredMatrix& a, const StoredMatrix& b) {
+  const auto* first = std::get_if<kernels::QuantizedMatrix>(&a);
+  const auto* second = std::get_if<kernels::QuantizedMatrix>(&b);
+  if (first == nullptr || second == nullptr) return a.index() == b.index();
+  return first->bits == second->bits && first->group == second->group;
+}
+
+}  // namespace
+
+StoredMatrix rows_of(const StoredMatrix& matrix, std::int64_t first, int count) {
+  return std::visit(
+      [&](const auto& m) {
+        auto part = from_row(m, first);
+        part.rows = count;
+        return StoredMatrix(part);
+      },
+      matrix);
+}
+
+StoredExperts::StoredExperts(const ExpertMatrices& matrices) {
+  if (!matrices.exists()) return;
+  if (matrices.parts[0].weight.shape.size() == 3) {
+    matrices_.push_back(stored_matrix(stacked_weight(matrices.parts[0], 0)));
+  } else {
+    for (const Weight& weight : matrices.parts) {
+      matrices_.push_back(stored_matrix(weight));
+      if (same_kind(matrices_.back(), matrices_.front())) continue;
+      fail(ErrorKind::unsupported, "{}: tensor \"{}\" is quantized otherwise than the experts before it",
+           weight.weight.file, weight.weight.name);
+    }
+  }
+  rows_ = std::visit([](const auto& m) { return m.rows; }, matrices_.front());
+  if (matrices.bias) bias_ = parameters(*matrices.bias);
+}
+
+StoredMatrix StoredExperts::at(int expert) const {
+  if (matrices_.size() > 1) return matrices_[static_cast<std::size_t>(expert)];
+  return rows_of(matrices_.front(), std::int64_t{expert} * rows_, rows_);
+}
+
+void add_stored(const kernels::DenseMatrix& stored, int row, int begin, int count, float factor, float* y) {
+  constexpr int piece = 256;  // decoded at once
+  float values[piece];
+  for (int i = 0; i < count; i += piece) {
+    const int n = std::min(piece, count - i);
+    kernels::decode_row(stored, row, begin + i, n, values);
+    for (int k = 0; k < n; ++k) y[i + k] += factor * values[k];
+  }
+}
+
 void decode_row(const StoredMatrix& matrix, int row, float* out) {
   std::visit([&](const auto& m) { kernels::decode_row(m, row, 0, m.columns, out); }, matrix);
 }

@@ -3,7 +3,7 @@
 
 #include <variant>
 
-#include "graph/weight.h"
+#include "graph/experts.h"
 #include "kernels/decode/decode.h"
 #include "kernels/dense/mode_matrix.h"
 #include "kernels/elementwise/elementwise.h"
@@ -18,6 +18,31 @@ using StoredMatrix = std::variant<kernels::DenseMatrix, kernels::QuantizedMatrix
 StoredMatrix stored_matrix(const Weight& weight);
 kernels::DenseMatrix dense_matrix(const Tensor& tensor);
 kernels::Parameters parameters(const Tensor& tensor);
+
+// Rows [first, first + count) of a matrix, or of the matrices that follow it in a stack.
+StoredMatrix rows_of(const StoredMatrix& matrix, std::int64_t first, int count);
+
+// One matrix per expert.
+class StoredExperts {
+ public:
+  StoredExperts() = default;
+  // Throws as stored_matrix does, and Error(unsupported) where experts are quantized in several ways.
+  explicit StoredExperts(const ExpertMatrices& matrices);
+
+  bool exists() const { return !matrices_.empty(); }
+  const StoredMatrix& first() const { return matrices_.front(); }
+  StoredMatrix at(int expert) const;
+  int rows() const { return rows_; }  // of each
+  const std::optional<kernels::Parameters>& bias() const { return bias_; }
+
+ private:
+  std::vector<StoredMatrix> matrices_;
+  int rows_ = 0;
+  std::optional<kernels::Parameters> bias_;  // [E, rows]
+};
+
+// y += factor · elements [begin, begin + count) of a stored row.
+void add_stored(const kernels::DenseMatrix& stored, int row, int begin, int count, float factor, float* y);
 
 // Row `row` as floats.
 void decode_row(const StoredMatrix& matrix, int row, float* out);

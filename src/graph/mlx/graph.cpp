@@ -17,6 +17,8 @@ mx::array half(const mx::array& x, const mx::array& factor) {
   return mx::multiply(mx::multiply(x, mx::array(0.5F)), factor);
 }
 
+}  // namespace
+
 mx::array activated(Activation activation, const mx::array& x) {
   switch (activation) {
     case Activation::silu:
@@ -54,8 +56,6 @@ mx::array gate_up(const Gating& gating, const mx::array& gate, const mx::array& 
   const mx::array y = mx::multiply(g, mx::sigmoid(mx::multiply(g, mx::array(gating.alpha))));
   return mx::multiply(y, mx::add(u, mx::array(1.0F)));
 }
-
-}  // namespace
 
 MlxGraph::MlxGraph(WeightArrays& weights, const CachePlan& plan, const Step& step)
     : weights_(weights), plan_(plan), step_(step) {

@@ -18,6 +18,10 @@ mx::array columns_of(const mx::array& x, int begin, int end);
 // Rows [begin, end) of a matrix.
 mx::array rows_of(const mx::array& x, int begin, int end);
 
+// As activate() and gated() do.
+mx::array activated(Activation activation, const mx::array& x);
+mx::array gate_up(const Gating& gating, const mx::array& gate, const mx::array& up);
+
 class MlxGraph final : public Graph {
  public:
   // All of them and the step's caches outlive the graph. The caller has checked the step.
@@ -29,6 +33,9 @@ class MlxGraph final : public Graph {
   Value linear(const Linear& linear, Value x) override;
   using Graph::layer_norm;
   using Graph::rms_norm;
+  Value head_linear(const HeadLinear& linear, Value x) override;
+  Value route(const Routing& routing, Value logits) override;
+  Value experts(const Experts& experts, Value x, Value routes) override;
   Value rms_norm(Value x, const Norm& norm) override;
   Value layer_norm(Value x, const Norm& norm) override;
   Value rope(Value x, const Rope& rope) override;
@@ -61,6 +68,7 @@ class MlxGraph final : public Graph {
   mx::array weighted(const mx::array& x, const Norm& norm);
   Value pair(Value a, Value b, mx::array (*f)(const mx::array&, const mx::array&, mx::StreamOrDevice));
   mx::array apply(const Weight& weight, const mx::array& x);
+  mx::array expert(const Experts& experts, int index, const mx::array& x);
   mx::array adapt(const Linear& linear, const mx::array& x, const mx::array& y);
   void check_all_rows(Value x) const;
   mx::array state_of(const Segment& segment, int layer, mx::Shape shape) const;

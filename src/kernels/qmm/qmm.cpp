@@ -156,6 +156,15 @@ Activations lay_out_activations(const ActivationFormat& format, int rows, int co
   return to;
 }
 
+Activations slice(const Activations& x, int begin, int end) {
+  Activations part = x;
+  part.rows = end - begin;
+  part.q = static_cast<std::uint8_t*>(x.q) + begin * x.stride * x.format.element_bytes();
+  part.scale += std::int64_t{begin} * x.units;
+  part.sum += std::int64_t{begin} * x.units;
+  return part;
+}
+
 void quantize_activations(const float* x, std::int64_t x_stride, const Activations& to, int begin, int end) {
   qmm::quantize(qmm::active_row(), x, x_stride, to, begin, end);
 }

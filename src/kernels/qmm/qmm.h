@@ -84,6 +84,9 @@ std::size_t activation_bytes(const ActivationFormat& format, int rows, int colum
 // `memory`: activation_bytes(…), aligned to 64.
 Activations lay_out_activations(const ActivationFormat& format, int rows, int columns, void* memory);
 
+// Rows [begin, end) of quantized activations; a view.
+Activations slice(const Activations& x, int begin, int end);
+
 // Quantizes rows [begin, end) of x, whose rows lie `x_stride` floats apart.
 void quantize_activations(const float* x, std::int64_t x_stride, const Activations& to, int begin, int end);
 
