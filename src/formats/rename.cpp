@@ -19,6 +19,11 @@ std::optional<std::string> renamed(std::string name, std::span<const Rename> tab
       case Rename::Kind::prefix:
         if (name.starts_with(row.pattern)) name = std::string(row.to) + name.substr(row.pattern.size());
         break;
+      case Rename::Kind::replace:
+        if (const auto at = name.find(row.pattern); at != std::string::npos) {
+          name.replace(at, row.pattern.size(), row.to);
+        }
+        break;
     }
   }
   return name;

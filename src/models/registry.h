@@ -31,5 +31,12 @@ extern const Arch helium_arch;
 extern const Arch nemotron_arch;
 extern const Arch apertus_arch;
 extern const Arch gemma2_arch;
+extern const Arch qwen3_moe_arch;
+extern const Arch qwen2_moe_arch;
+extern const Arch mixtral_arch;
+extern const Arch gpt_oss_arch;
+extern const Arch olmoe_arch;
+extern const Arch minimax_m2_arch;
+extern const Arch glm4_moe_arch;
 
 }  // namespace pome::models

@@ -30,7 +30,7 @@ formats::Tensor Weights::take_scalar(const std::string& name) {
   return tensor;
 }
 
-graph::Weight Weights::weight(const std::string& module, std::int64_t out, std::int64_t in) {
+graph::Weight Weights::weight(const std::string& module, const std::vector<std::int64_t>& shape) {
   const formats::Tensor& weight = use(module + ".weight");
   const auto beside = [&](const char* part) -> const formats::Tensor* {
     const std::string name = module + part;
@@ -38,7 +38,7 @@ graph::Weight Weights::weight(const std::string& module, std::int64_t out, std::
   };
   const formats::Tensor* scales = beside(".scales");
   const formats::Tensor* biases = scales == nullptr ? nullptr : beside(".biases");
-  return nn::make_weight(module, out, in, weight, scales, biases, quantization_);
+  return nn::make_weight(module, shape, weight, scales, biases, quantization_);
 }
 
 nn::LinearPtr Weights::linear(const std::string& module, std::int64_t out, std::int64_t in, bool bias) {

@@ -24,6 +24,9 @@ class Weights {
   const std::string& family() const { return family_; }
   bool contains(std::string_view name) const { return tensors_.contains(name); }
 
+  // A tensor as it is, for families that know more about it than a table of shapes can say.
+  const formats::Tensor& use(const std::string& name);
+
   // A tensor of floating-point elements and this shape.
   formats::Tensor take(const std::string& name, const std::vector<std::int64_t>& shape);
 
@@ -31,7 +34,12 @@ class Weights {
   formats::Tensor take_scalar(const std::string& name);
 
   // <module>.weight [out, in], with <module>.scales and .biases where it is quantized.
-  graph::Weight weight(const std::string& module, std::int64_t out, std::int64_t in);
+  graph::Weight weight(const std::string& module, std::int64_t out, std::int64_t in) {
+    return weight(module, std::vector{out, in});
+  }
+
+  // The same of another shape: a stack [experts, out, in].
+  graph::Weight weight(const std::string& module, const std::vector<std::int64_t>& shape);
 
   // The same, with <module>.bias [out] where the family has one.
   nn::LinearPtr linear(const std::string& module, std::int64_t out, std::int64_t in, bool bias);
@@ -50,8 +58,6 @@ class Weights {
   const std::vector<std::shared_ptr<graph::Linear>>& linears() const { return linears_; }
 
  private:
-  const formats::Tensor& use(const std::string& name);
-
   const formats::TensorTable& tensors_;
   nn::QuantizationConfig quantization_;
   std::string family_;

@@ -1,15 +1,20 @@
 #include "nn/linear.h"
 
 #include <algorithm>
-#include <array>
+
+#include "quant/mode.h"
 
 namespace pome::nn {
 namespace {
 
 using graph::Quantization;
 
-constexpr std::array known_bits{2, 3, 4, 5, 6, 8};
-constexpr std::array known_groups{32, 64, 128};
+const quant::Mode& mode_of(const Quantization& settings) { return *quant::find_mode(settings.mode); }
+
+template <class Range>
+bool is_among(const Range& known, std::int64_t value) {
+  return std::find(known.begin(), known.end(), value) != known.end();
+}
 
 Quantization parse_settings(const Json& object, std::string_view where) {
   // mlx-lm's mixed recipes write null for a module whose groups are the mode's own.
@@ -20,17 +25,20 @@ Quantization parse_settings(const Json& object, std::string_view where) {
   };
   Quantization settings;
   settings.mode = json_value<std::string>(object, "mode", "affine");
-  if (settings.mode != "affine") {
+  const quant::Mode* mode = quant::find_mode(settings.mode);
+  if (mode == nullptr) {
     fail(ErrorKind::unsupported, "{}.mode \"{}\" is not implemented, nothing was loaded", where,
          settings.mode);
   }
-  settings.bits = read("bits", 4);
-  settings.group_size = read("group_size", 64);
-  if (std::find(known_bits.begin(), known_bits.end(), settings.bits) == known_bits.end()) {
-    fail(ErrorKind::unsupported, "{}.bits is {}, expected 2, 3, 4, 5, 6 or 8", where, settings.bits);
+  settings.bits = read("bits", mode->default_bits);
+  settings.group_size = read("group_size", mode->default_group_size);
+  if (!is_among(mode->bits, settings.bits)) {
+    fail(ErrorKind::unsupported, "{}.bits is {}, expected one of {}", where, settings.bits,
+         fmt::join(mode->bits, ", "));
   }
-  if (std::find(known_groups.begin(), known_groups.end(), settings.group_size) == known_groups.end()) {
-    fail(ErrorKind::unsupported, "{}.group_size is {}, expected 32, 64 or 128", where, settings.group_size);
+  if (!is_among(mode->group_sizes, settings.group_size)) {
+    fail(ErrorKind::unsupported, "{}.group_size is {}, expected one of {}", where, settings.group_size,
+         fmt::join(mode->group_sizes, ", "));
   }
   return settings;
 }
@@ -44,20 +52,32 @@ void check_shape(const formats::Tensor& tensor, const std::vector<std::int64_t>&
   }
 }
 
-// The settings that shapes [out, in·bits/32] and [out, in/group] imply.
-Quantization implied(std::int64_t out, std::int64_t in, const formats::Tensor& weight,
-                     const formats::Tensor& scales) {
-  const bool matrices = weight.shape.size() == 2 && scales.shape.size() == 2 && weight.shape[0] == out &&
-                        scales.shape[0] == out && scales.shape[1] > 0;
-  const std::int64_t bits = matrices && in > 0 && weight.shape[1] <= in ? weight.shape[1] * 32 / in : 0;
-  const std::int64_t group = matrices ? in / scales.shape[1] : 0;
-  if (std::find(known_bits.begin(), known_bits.end(), bits) == known_bits.end() ||
-      std::find(known_groups.begin(), known_groups.end(), group) == known_groups.end() ||
-      weight.shape[1] * 32 != in * bits || group * scales.shape[1] != in) {
-    fail(ErrorKind::corrupt, "{}: tensor \"{}\" of shape {} with scales {} holds no matrix [{}, {}]",
-         weight.file, weight.name, weight.shape_text(), scales.shape_text(), out, in);
+// The settings that the last axes in·bits/32 and in/group of codes and scales imply; all other axes must be
+// as in `shape`. Scales of one byte are those of modes other than affine, of which `told` is one, or the only
+// one that fits.
+Quantization implied(const std::vector<std::int64_t>& shape, const formats::Tensor& weight,
+                     const formats::Tensor& scales, const std::optional<Quantization>& told) {
+  const std::int64_t in = shape.back();
+  const auto fits = [&](const formats::Tensor& tensor) {
+    return tensor.shape.size() == shape.size() && tensor.shape.back() > 0 &&
+           std::equal(shape.begin(), shape.end() - 1, tensor.shape.begin());
+  };
+  const bool matrices = fits(weight) && fits(scales);
+  const std::int64_t bits =
+      matrices && in > 0 && weight.shape.back() <= in ? weight.shape.back() * 32 / in : 0;
+  const std::int64_t group = matrices ? in / scales.shape.back() : 0;
+  const bool bytes = scales.dtype == Dtype::u8;
+  std::string_view found;
+  for (const quant::Mode* mode : quant::modes()) {
+    const bool possible =
+        (mode->name == "affine") != bytes && is_among(mode->bits, bits) && is_among(mode->group_sizes, group);
+    if (possible && (found.empty() || (told && told->mode == mode->name))) found = mode->name;
   }
-  return {.mode = "affine", .bits = static_cast<int>(bits), .group_size = static_cast<int>(group)};
+  if (found.empty() || weight.shape.back() * 32 != in * bits || group * scales.shape.back() != in) {
+    fail(ErrorKind::corrupt, "{}: tensor \"{}\" of shape {} with scales {} holds no matrix {}", weight.file,
+         weight.name, weight.shape_text(), scales.shape_text(), formats::shape_text(shape));
+  }
+  return {.mode = std::string(found), .bits = static_cast<int>(bits), .group_size = static_cast<int>(group)};
 }
 
 }  // namespace
@@ -69,7 +89,12 @@ QuantizationConfig parse_quantization(const Json& config, std::string_view subje
     if (member == config.end() || member->is_null()) continue;
     const std::string where = fmt::format("{}: {}", subject, key);
     if (!member->is_object()) fail(ErrorKind::corrupt, "{} is no object", where);
-    if (const auto method = member->find("quant_method"); method != member->end() && !method->is_null()) {
+    const auto method = member->find("quant_method");
+    if (method != member->end() && *method == "mxfp4") {  // as gpt_oss is published: the bytes are MLX's
+      parsed.general = Quantization{.mode = "mxfp4", .bits = 4, .group_size = 32};
+      return parsed;
+    }
+    if (method != member->end() && !method->is_null()) {
       throw error(ErrorKind::unsupported, "{}.quant_method {} is not MLX's format, nothing was loaded", where,
                   method->dump())
           .with_hint("pome convert MODEL");
@@ -98,7 +123,7 @@ void check_dense(const formats::Tensor& tensor, const std::vector<std::int64_t>&
   }
 }
 
-graph::Weight make_weight(const std::string& name, std::int64_t out, std::int64_t in,
+graph::Weight make_weight(const std::string& name, const std::vector<std::int64_t>& shape,
                           const formats::Tensor& weight, const formats::Tensor* scales,
                           const formats::Tensor* biases, const QuantizationConfig& config) {
   const auto own = config.modules.find(name);
@@ -108,7 +133,7 @@ graph::Weight make_weight(const std::string& name, std::int64_t out, std::int64_
       fail(ErrorKind::corrupt, "{}: tensor \"{}\" has no scales, but config.json says {} bits", weight.file,
            weight.name, own->second->bits);
     }
-    check_dense(weight, {out, in});
+    check_dense(weight, shape);
     return {.weight = weight, .quantization = {}, .scales = {}, .biases = {}};
   }
 
@@ -120,18 +145,27 @@ graph::Weight make_weight(const std::string& name, std::int64_t out, std::int64_
     fail(ErrorKind::corrupt, "{}: tensor \"{}\" has elements of type {}, expected U32 beside its scales",
          weight.file, weight.name, dtype_name(weight.dtype));
   }
-  if (biases == nullptr) {
-    fail(ErrorKind::corrupt, "{}: tensor \"{}.biases\" is missing beside its scales", scales->file, name);
-  }
-  const Quantization found = implied(out, in, weight, *scales);
   const std::optional<Quantization>& told = has_own ? own->second : config.general;
-  if (told && (told->bits != found.bits || told->group_size != found.group_size)) {
+  const Quantization found = implied(shape, weight, *scales, told);
+  if (told &&
+      (told->mode != found.mode || told->bits != found.bits || told->group_size != found.group_size)) {
     fail(ErrorKind::corrupt, "{}: tensor \"{}\" has {} bits in groups of {}, config.json says {} and {}",
          weight.file, weight.name, found.bits, found.group_size, told->bits, told->group_size);
   }
-  check_dense(*scales, {out, in / found.group_size});
-  check_dense(*biases, {out, in / found.group_size});
-  return {.weight = weight, .quantization = found, .scales = *scales, .biases = *biases};
+  std::vector<std::int64_t> groups = shape;
+  groups.back() /= found.group_size;
+  graph::Weight made{.weight = weight, .quantization = found, .scales = *scales, .biases = {}};
+  if (!mode_of(found).has_biases) {
+    check_shape(*scales, groups);
+    return made;
+  }
+  if (biases == nullptr) {
+    fail(ErrorKind::corrupt, "{}: tensor \"{}.biases\" is missing beside its scales", scales->file, name);
+  }
+  check_dense(*scales, groups);
+  check_dense(*biases, groups);
+  made.biases = *biases;
+  return made;
 }
 
 }  // namespace pome::nn

@@ -22,14 +22,14 @@ struct QuantizationConfig {
   std::map<std::string, std::optional<graph::Quantization>, std::less<>> modules;  // none: kept dense
 };
 
-// Throws Error(unsupported) for modes, bits, groups and methods (gptq, awq, …) that are not MLX's affine
-// ones, Error(corrupt) for anything that is no such object. `subject` names the file.
+// Throws Error(unsupported) for modes, bits, groups and methods (gptq, awq, …) that are not MLX's,
+// Error(corrupt) for anything that is no such object. `subject` names the file.
 QuantizationConfig parse_quantization(const Json& config, std::string_view subject);
 
-// The weight [out, in] of module `name` out of its tensors: quantized where it has scales, else dense. Bits
-// and group are what the shapes say, and must be what the config says. Throws Error(corrupt) with file,
-// tensor, what was found and what was expected.
-graph::Weight make_weight(const std::string& name, std::int64_t out, std::int64_t in,
+// The weight [out, in], or stack [experts, out, in], of module `name` out of its tensors: quantized where it
+// has scales, else dense. Bits and group are what the shapes say, and must be what the config says. Throws
+// Error(corrupt) with file, tensor, what was found and what was expected.
+graph::Weight make_weight(const std::string& name, const std::vector<std::int64_t>& shape,
                           const formats::Tensor& weight, const formats::Tensor* scales,
                           const formats::Tensor* biases, const QuantizationConfig& config);
 

@@ -60,7 +60,7 @@ TEST(QuantizationConfig, HasGeneralSettingsAndExceptions) {
   refused([] { parse(R"({"quantization": {"bits": "4"}})"); }, ErrorKind::corrupt, "bits");
   refused([] { parse(R"({"quantization": {"group_size": 48}})"); }, ErrorKind::unsupported,
           "group_size is 48");
-  refused([] { parse(R"({"quantization": {"mode": "mxfp4"}})"); }, ErrorKind::unsupported, "\"mxfp4\"");
+  refused([] { parse(R"({"quantization": {"mode": "nf4"}})"); }, ErrorKind::unsupported, "\"nf4\"");
   refused([] { parse(R"({"quantization": {"x": {"bits": 1}}})"); }, ErrorKind::unsupported,
           "quantization.x.bits");
   refused([] { parse(R"({"quantization": {"x": true}})"); }, ErrorKind::unsupported, "quantization.x");
@@ -70,13 +70,13 @@ TEST(QuantizationConfig, HasGeneralSettingsAndExceptions) {
 
 TEST(MakeWeight, TakesDenseAndQuantizedTensors) {
   const Tensor plain = tensor("m.weight", Dtype::bf16, {4, 128});
-  EXPECT_FALSE(make_weight("m", 4, 128, plain, nullptr, nullptr, {}).quantization);
+  EXPECT_FALSE(make_weight("m", {4, 128}, plain, nullptr, nullptr, {}).quantization);
   for (const int bits : {2, 3, 4, 5, 6, 8}) {
     for (const int group : {32, 64, 128}) {
       const Tensor codes = tensor("m.weight", Dtype::u32, {4, 128 * bits / 32});
       const Tensor scales = tensor("m.scales", Dtype::f16, {4, 128 / group});
       const Tensor biases = tensor("m.biases", Dtype::f16, {4, 128 / group});
-      const graph::Weight weight = make_weight("m", 4, 128, codes, &scales, &biases, {});
+      const graph::Weight weight = make_weight("m", {4, 128}, codes, &scales, &biases, {});
       ASSERT_TRUE(weight.quantization);
       EXPECT_EQ(weight.quantization->bits, bits);
       EXPECT_EQ(weight.quantization->group_size, group);
@@ -92,7 +92,7 @@ TEST(MakeWeight, RefusesWhatDoesNotFitByFileTensorFoundAndExpected) {
   const Tensor scales = tensor("m.scales", Dtype::f16, {4, 1});
   const Tensor biases = tensor("m.biases", Dtype::f16, {4, 1});
   const auto make = [](const Tensor& w, const Tensor* s, const Tensor* b, const char* config = "{}") {
-    return [=, &w, text = std::string(config)] { make_weight("m", 4, 64, w, s, b, parse(text.c_str())); };
+    return [=, &w, text = std::string(config)] { make_weight("m", {4, 64}, w, s, b, parse(text.c_str())); };
   };
   const Tensor turned = tensor("m.weight", Dtype::f32, {64, 4});
   refused(make(turned, nullptr, nullptr), ErrorKind::corrupt,

@@ -1,0 +1,178 @@
+#include "models/mixture.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace pome::models {
+namespace {
+
+std::optional<formats::Tensor> stacked_bias(Weights& weights, const std::string& module, int experts,
+                                            int out) {
+  if (!weights.contains(module + ".bias")) return std::nullopt;
+  return weights.take(module + ".bias", {experts, out});
+}
+
+}  // namespace
+
+graph::Experts take_experts(Weights& weights, const std::string& at, const MixtureSizes& sizes,
+                            graph::Activation activation) {
+  const auto& [count, chosen, width, inner] = sizes;
+  graph::Experts experts;
+  experts.name = at + ".experts";
+  experts.count = count;
+  experts.gating.activation = activation;
+  for (const char* place : {".switch_mlp", ".experts", ".experts.switch_glu"}) {
+    const std::string stacks = at + place;
+    if (!weights.contains(stacks + ".gate_proj.weight")) continue;
+    const auto stack = [&](const char* part, int out, int in) {
+      const std::string module = stacks + part;
+      return graph::ExpertMatrices{{weights.weight(module, {count, out, in})},
+                                   stacked_bias(weights, module, count, out)};
+    };
+    experts.gate = stack(".gate_proj", inner, width);
+    experts.up = stack(".up_proj", inner, width);
+    experts.down = stack(".down_proj", width, inner);
+    return experts;
+  }
+  if (weights.contains(at + ".experts.gate_up_proj")) {
+    const auto stack = [&](const char* part, int out, int in) {
+      return graph::ExpertMatrices{{{.weight = weights.take(at + part, {count, out, in}),
+                                     .quantization = {},
+                                     .scales = {},
+                                     .biases = {}}},
+                                   {}};
+    };
+    experts.gate = stack(".experts.gate_up_proj", 2 * inner, width);
+    experts.down = stack(".experts.down_proj", width, inner);
+    experts.fused = graph::Experts::Fused::halves;
+    return experts;
+  }
+  for (int e = 0; e < count; ++e) {
+    const std::string one = fmt::format("{}.experts.{}", at, e);
+    experts.gate.parts.push_back(weights.weight(one + ".gate_proj", inner, width));
+    experts.up.parts.push_back(weights.weight(one + ".up_proj", inner, width));
+    experts.down.parts.push_back(weights.weight(one + ".down_proj", width, inner));
+  }
+  return experts;
+}
+
+nn::Mixture take_mixture(Weights& weights, const std::string& at, const MixtureSizes& sizes,
+                         graph::Activation activation, graph::Routing routing, const std::string& router) {
+  if (sizes.chosen * routing.groups > sizes.experts * routing.chosen_groups ||
+      routing.chosen_groups > routing.groups || sizes.experts % routing.groups != 0 ||
+      routing.group_best > sizes.experts / routing.groups) {
+    fail(ErrorKind::corrupt, "config.json: {} experts of {} cannot be chosen from {} of {} groups",
+         sizes.chosen, sizes.experts, routing.chosen_groups, routing.groups);
+  }
+  nn::Mixture mixture;
+  mixture.router = weights.linear(fmt::format("{}.{}", at, router), sizes.experts, sizes.width, false);
+  mixture.routing = routing;
+  mixture.routing.experts = sizes.experts;
+  mixture.routing.chosen = sizes.chosen;
+  mixture.experts = take_experts(weights, at, sizes, activation);
+  return mixture;
+}
+
+nn::GatedMlp take_gated_mlp(Weights& weights, const std::string& at, int width, int inner,
+                            graph::Activation activation) {
+  nn::GatedMlp mlp;
+  mlp.activation = activation;
+  mlp.gate = weights.linear(at + ".gate_proj", inner, width, false);
+  mlp.up = weights.linear(at + ".up_proj", inner, width, false);
+  mlp.down = weights.linear(at + ".down_proj", width, inner, false);
+  return mlp;
+}
+
+int read_expert_count(Config& config, std::string_view key, std::string_view other_key) {
+  const bool other = config.find(key) == nullptr && !other_key.empty() && config.find(other_key) != nullptr;
+  return config.positive(other ? other_key : key);
+}
+
+SharedMixture read_shared_mixture(Config& config, int width, bool softmax) {
+  SharedMixture mixture;
+  mixture.sizes = {.experts = read_expert_count(config, "n_routed_experts", "num_local_experts"),
+                   .chosen = config.positive("num_experts_per_tok"),
+                   .width = width,
+                   .inner = config.positive("moe_intermediate_size")};
+  const auto expect = [&](const char* key, std::initializer_list<std::string_view> known) {
+    const auto found = config.get<std::string>(key, std::string(*known.begin()));
+    if (std::find(known.begin(), known.end(), found) != known.end()) return found;
+    fail(ErrorKind::unsupported, "{}: {} \"{}\" is not implemented; nothing was loaded", config.subject(),
+         key, found);
+  };
+  mixture.routing.scale = config.get<float>("routed_scaling_factor", 1);
+  mixture.routing.groups = config.positive("n_group", 1);
+  mixture.routing.chosen_groups = config.positive("topk_group", 1);
+  const bool normalized = config.get<bool>("norm_topk_prob", !softmax);
+  if (softmax) {
+    expect("scoring_func", {"softmax"});
+    if (expect("topk_method", {"greedy", "group_limited_greedy"}) == "greedy") {
+      mixture.routing.groups = mixture.routing.chosen_groups = 1;
+    }
+  } else {
+    expect("scoring_func", {"sigmoid"});
+    expect("topk_method", {"noaux_tc"});
+    mixture.routing.scores = graph::Routing::Scores::sigmoid;
+    mixture.routing.group_best = 2;
+    mixture.routing.normalize = normalized;
+    mixture.routing.epsilon = 1e-20F;
+    mixture.corrected = true;
+  }
+  const int shared = config.get<int>("n_shared_experts", 0);
+  if (shared < 0 || shared > 1024) {
+    fail(ErrorKind::corrupt, "{}: n_shared_experts is {}", config.subject(), shared);
+  }
+  mixture.shared_inner = shared * mixture.sizes.inner;
+  mixture.first = config.get<int>("first_k_dense_replace", 0);
+  mixture.every = config.positive("moe_layer_freq", 1);
+  mark_router_losses(config);
+  return mixture;
+}
+
+nn::Mixture take_shared_mixture(Weights& weights, const std::string& at, const SharedMixture& mixture,
+                                graph::Activation activation) {
+  nn::Mixture taken = take_mixture(weights, at, mixture.sizes, activation, mixture.routing);
+  if (mixture.corrected) {
+    taken.correction = weights.take(at + ".gate.e_score_correction_bias", {mixture.sizes.experts});
+  }
+  if (mixture.shared_inner > 0) {
+    taken.shared = take_gated_mlp(weights, at + ".shared_experts", mixture.sizes.width, mixture.shared_inner,
+                                  activation);
+  }
+  return taken;
+}
+
+void drop_next_token_layers(Config& config, Weights& weights, int num_hidden_layers) {
+  int count = config.get<int>("num_nextn_predict_layers", 0);
+  count = std::max(count, config.get<int>("num_mtp_layers", 0));
+  for (int i = 0; i < std::min(count, 8); ++i) {
+    weights.drop(fmt::format("model.layers.{}.*", num_hidden_layers + i));
+  }
+}
+
+std::vector<bool> read_sparse_layers(Config& config, int num_hidden_layers) {
+  const int step = config.positive("decoder_sparse_step", 1);
+  std::vector<bool> sparse;
+  for (int i = 0; i < num_hidden_layers; ++i) sparse.push_back((i + 1) % step == 0);
+  const Json* dense = config.find("mlp_only_layers");
+  if (dense != nullptr && !dense->is_array()) {
+    fail(ErrorKind::corrupt, "{}: mlp_only_layers is no list", config.subject());
+  }
+  if (dense == nullptr) return sparse;
+  for (const Json& entry : *dense) {
+    const auto layer = json_as<int>(entry, "mlp_only_layers");
+    if (layer >= 0 && layer < num_hidden_layers) sparse[static_cast<std::size_t>(layer)] = false;
+  }
+  return sparse;
+}
+
+void mark_router_losses(Config& config) {
+  for (const char* key :
+       {"output_router_logits", "router_aux_loss_coef", "router_z_loss_coef", "router_jitter_noise",
+        "input_jitter_noise", "aux_loss_alpha", "seq_aux", "ep_size", "router_dtype"}) {
+    config.mark_read(key);
+  }
+}
+
+}  // namespace pome::models
