@@ -44,6 +44,7 @@ const Json* layer_types_of(Config& config, int num_hidden_layers) {
 
 DecoderConfig read_decoder_config(Config& config, const DecoderConfig& defaults) {
   const auto size = [&](std::string_view key, int fallback) {
+    if (fallback == read_elsewhere) return 0;
     return fallback > 0 ? config.positive(key, fallback) : config.positive(key);
   };
   DecoderConfig c = defaults;
@@ -201,6 +202,10 @@ void Decoder::forward(Graph& g) const {
     g.output(fmt::format("layers.{}", i), x);
   }
   g.output("logits", head(g, norm(g, g.out_rows(x))));
+}
+
+Value Decoder::block(Graph& /*g*/, Value /*x*/, std::size_t layer) const {
+  fail(ErrorKind::internal, "{} has no block for layer {}", info_.family, layer);
 }
 
 graph::Attention Decoder::attention_of(std::size_t layer) const {

@@ -22,6 +22,9 @@ using formats::Tensor;
 using graph::Graph;
 using graph::Value;
 
+// As a default size: the family reads the key itself.
+inline constexpr int read_elsewhere = -1;
+
 // Fields keep their checkpoint spelling.
 struct DecoderConfig {
   std::string model_type = {};
@@ -107,7 +110,7 @@ class Decoder : public Model {
   Decoder(DecoderConfig c, Weights& weights, const Names& names);
 
   virtual Value embed(Graph& g) const { return g.embedding(embedding_); }
-  virtual Value block(Graph& g, Value x, std::size_t layer) const = 0;
+  virtual Value block(Graph& g, Value x, std::size_t layer) const;  // unless forward is the family's own
   virtual Value norm(Graph& g, Value x) const = 0;
   virtual Value head(Graph& g, Value x) const { return g.linear(*head_, x); }
 

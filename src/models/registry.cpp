@@ -10,17 +10,9 @@ namespace pome::models {
 namespace {
 
 constexpr const Arch* families[] = {
-    &llama_arch,     &qwen2_arch,      &qwen3_arch,
-    &gemma_arch,     &gemma3_arch,     &phi_arch,
-    &phi3_arch,      &olmo2_arch,      &olmo3_arch,
-    &glm_arch,       &glm4_arch,       &smollm3_arch,
-    &granite_arch,   &seed_oss_arch,   &ernie4_5_arch,
-    &exaone4_arch,   &starcoder2_arch, &cohere_arch,
-    &cohere2_arch,   &ministral3_arch, &hunyuan_v1_dense_arch,
-    &stablelm_arch,  &helium_arch,     &nemotron_arch,
-    &apertus_arch,   &gemma2_arch,     &qwen3_moe_arch,
-    &qwen2_moe_arch, &mixtral_arch,    &gpt_oss_arch,
-    &olmoe_arch,     &minimax_m2_arch, &glm4_moe_arch,
+#define POME_FAMILY(name) &name##_arch,
+#include "models/families.def"
+#undef POME_FAMILY
 };
 
 // Levenshtein's.

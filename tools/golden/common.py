@@ -214,6 +214,10 @@ def write_model(folder, case, seed, draw):
     shapes = {n: tuple(p.shape) for n, p in parameters_of(model).items()}
     dtype = getattr(torch, case.dtype)
     tensors = {n: torch.from_numpy(random_tensor(n, s, seed, draw)).to(dtype) for n, s in shapes.items()}
+    for name in set(model.state_dict()) & {n for n, _ in model.named_buffers()}:
+        drawn = draw(name, model.state_dict()[name].shape, random_for(seed, name)) if draw else None
+        if drawn is not None:  # what is stored though nobody trains it
+            tensors[name] = torch.from_numpy(drawn.astype(np.float32)).to(dtype)
     reference = {n: t.float() for n, t in tensors.items()}
     if case.layout:
         stored = laid_out(case, model, reference)
@@ -418,7 +422,8 @@ def golden(model, case, seed):
     layers = []
 
     def keep(_module, _inputs, out):
-        layers.append(out[0] if isinstance(out, tuple) else out)
+        x = out[0] if isinstance(out, tuple) else out
+        layers.append(x[0] if x.ndim == 4 else x)  # of Gemma 3n's streams the first
 
     hooks = [layer.register_forward_hook(keep) for layer in layers_of(model)]
     logits = logits_of(model, tokens)
