@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "formats/npz.h"
 #include "formats/shard_index.h"
 
 namespace pome::formats {
@@ -14,6 +15,7 @@ namespace {
 constexpr std::string_view whole = "model.safetensors";
 constexpr std::string_view index_name = "model.safetensors.index.json";
 constexpr std::string_view suffix = ".safetensors";
+constexpr std::string_view archive_suffix = ".npz";
 constexpr std::size_t max_index_bytes = 100'000'000;  // as for a header
 
 using Names = std::set<std::string, std::less<>>;
@@ -30,7 +32,7 @@ Names names_in(const fs::path& folder) {
 }
 
 bool is_foreign_weights(std::string_view name) {
-  constexpr std::array<std::string_view, 5> suffixes{".gguf", ".npz", ".pt", ".pth", ".ckpt"};
+  constexpr std::array<std::string_view, 4> suffixes{".gguf", ".pt", ".pth", ".ckpt"};
   return std::any_of(suffixes.begin(), suffixes.end(),
                      [&](std::string_view s) { return name.ends_with(s); }) ||
          (name.ends_with(".bin") && name.find("model") != std::string_view::npos);  // not training_args.bin
@@ -60,10 +62,10 @@ Error missing_shard(const fs::path& shard, std::string_view why) {
       .with_hint("pome verify --repair " + shell_word(shard.parent_path()));
 }
 
-Names with_prefix(const Names& names, std::string_view prefix) {
+Names with_prefix(const Names& names, std::string_view prefix, std::string_view ending = suffix) {
   Names some;
   for (const std::string& name : names) {
-    if (name.starts_with(prefix) && name.ends_with(suffix)) some.insert(name);
+    if (name.starts_with(prefix) && name.ends_with(ending)) some.insert(name);
   }
   return some;
 }
@@ -115,6 +117,15 @@ ModelTensors open_files(const fs::path& folder, const Names& names) {
   return model;
 }
 
+ModelTensors open_archives(const fs::path& folder, const Names& names) {
+  ModelTensors model{TensorTable(folder.string()), {{"format", "mlx"}}, {}};
+  for (const std::string& name : names) {
+    model.tensors.merge(open_npz(folder / name));
+    model.files.push_back(folder / name);
+  }
+  return model;
+}
+
 ModelTensors open_indexed(const fs::path& folder, const Names& names) {
   const fs::path index = folder / index_name;
   const auto map = parse_shard_index(read_file(index, max_index_bytes), index.string());
@@ -144,6 +155,7 @@ ModelTensors open_model_tensors(const fs::path& path) {
   std::error_code ignored;
   if (!fs::is_directory(path, ignored)) {
     if (fs::exists(path, ignored) && is_foreign_weights(path.filename().string())) refuse_foreign(path, path);
+    if (path.extension() == archive_suffix) return {open_npz(path), {{"format", "mlx"}}, {path}};
     SafetensorsFile file = open_safetensors(path);
     return {std::move(file.tensors), std::move(file.metadata), {path}};
   }
@@ -152,7 +164,11 @@ ModelTensors open_model_tensors(const fs::path& path) {
   if (names.contains(index_name)) return open_indexed(path, names);
   Names shards = with_prefix(names, "model");
   if (shards.empty()) shards = with_prefix(names, "weights");
-  if (shards.empty()) refuse_folder(path, names);
+  if (shards.empty()) {
+    const Names archives = with_prefix(names, "weights", archive_suffix);
+    if (archives.empty()) refuse_folder(path, names);
+    return open_archives(path, archives);
+  }
   check_series_complete(path, shards);
   return open_files(path, shards);
 }

@@ -23,7 +23,7 @@ struct ModelTensors {
 //   model*.safetensors, else weights*.safetensors (older mlx-lm), in order of name: of names like
 //     x-00001-of-00003 all three must be there.
 // A tensor in two files is refused: loaders disagree on which one counts.
-// path may also be one .safetensors file.
+// path may also be one .safetensors or .npz file.
 //
 // Throws Error: not_found (no such path, no weights, a shard is missing), corrupt (see safetensors.h; an
 // index that is wrong or leads out of the folder), unsupported (weights in other formats only; the hint

@@ -14,8 +14,8 @@ namespace pome::formats {
 
 struct Rename {
   enum class Kind : std::uint8_t {
-    drop,    // tensors whose names match `pattern` are of no use
-    prefix,  // names that begin with `pattern` begin with `to` instead
+    drop,     // tensors whose names match `pattern` are of no use
+    prefix,   // names that begin with `pattern` begin with `to` instead
     replace,  // the first occurrence of `pattern` in a name becomes `to`
   };
   Kind kind = Kind::drop;

@@ -74,6 +74,7 @@ DecoderConfig read_decoder_config(Config& config, const DecoderConfig& defaults)
                         .partial_rotary_factor = c.partial_rotary_factor,
                         .original_max_position_embeddings = c.original_max_position_embeddings});
   }
+  if (config.get<bool>("rope_traditional", false)) c.rope.interleaved = true;  // as mlx-lm spells it
   return c;
 }
 

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "formats/model_tensors.h"
 #include "models/config.h"
+#include "models/meta_form.h"
 #include "models/model.h"
 #include "models/weights.h"
 #include "models/wrapped.h"
@@ -78,9 +79,11 @@ std::shared_ptr<LoadedModel> load_model(const fs::path& folder) {
 
   const std::string subject = (folder / "config.json").string();
   const bool wrapped = is_wrapped(loaded->config);
+  const bool meta_form = is_meta_form(loaded->config);
   Json text = wrapped ? unwrapped_config(loaded->config, subject) : loaded->config;
   std::vector<formats::Rename> renames;
   if (wrapped) renames.assign(wrapped_renames().begin(), wrapped_renames().end());
+  if (meta_form) renames.assign(meta_renames().begin(), meta_renames().end());
   renames.insert(renames.end(), loaded->arch->renames.begin(), loaded->arch->renames.end());
 
   formats::ModelTensors files = formats::open_model_tensors(folder);
@@ -88,6 +91,7 @@ std::shared_ptr<LoadedModel> load_model(const fs::path& folder) {
   loaded->tensors = std::move(files.tensors);
   const formats::TensorTable renamed =
       formats::apply_renames(loaded->tensors, renames, loaded->unused_tensors);
+  if (meta_form) text = from_meta_form(loaded->config, renamed, subject);
   // Wrappers leave it to their library's defaults whether the head is the embedding.
   if (wrapped && !text.contains("tie_word_embeddings")) {
     text["tie_word_embeddings"] = !renamed.contains("lm_head.weight");

@@ -22,6 +22,8 @@ DecoderConfig read_config(Config& config) {
 class Phi3 final : public Decoder {
  public:
   Phi3(Config& config, Weights& weights) : Decoder(read_config(config), weights) {
+    // Phi-3-vision's tower.
+    for (const char* key : {"img_processor", "embd_layer", "num_img_tokens"}) config.mark_read(key);
     const int window = config.positive_or_none("sliding_window");
     for (graph::CacheLayer& cached : plan_) cached.window = window;
     // Phi-4-mini has them, its published code reads them nowhere.
@@ -53,15 +55,21 @@ class Phi3 final : public Decoder {
   Tensor norm_;
 };
 
-constexpr std::string_view model_types[] = {"phi3"};
+constexpr std::string_view model_types[] = {"phi3", "phi3_v"};
+
+constexpr formats::Rename renames[] = {
+    {.kind = formats::Rename::Kind::drop, .pattern = "model.vision_embed_tokens.*"},  // Phi-3-vision's tower
+    {.kind = formats::Rename::Kind::drop, .pattern = "vision_embed_tokens.*"},
+    {.kind = formats::Rename::Kind::drop, .pattern = "*.rotary_emb.inv_freq"},
+};
 
 }  // namespace
 
 const Arch phi3_arch{
     .name = "phi3",
     .model_types = model_types,
-    .summary = "Phi 3, 3.5, 4",
-    .renames = {},
+    .summary = "Phi 3, 3.5, 4; Phi-3-vision, text",
+    .renames = renames,
     .build = build<Phi3>,
 };
 

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "models/meta_form.h"
 #include "models/wrapped.h"
 
 namespace pome::models {
@@ -50,6 +51,7 @@ const Arch* arch_of(std::string_view model_type) {
 
 const Arch& find_arch(const Json& config) {
   const auto model_type = config.is_object() ? json_value<std::string>(config, "model_type", "") : "";
+  if (model_type.empty() && is_meta_form(config)) return llama_arch;
   if (model_type.empty()) fail(ErrorKind::corrupt, "config.json: model_type is missing");
   if (const Arch* arch = arch_of(model_type)) {
     // A wrapper's text model may be of a family of its own.

@@ -63,6 +63,8 @@ class Case:
     # How files name and cut the tensors. None: as the reference's parameters are; "hub": as transformers saves
     # them; "mlx": as mlx-lm does after its `sanitize`; or a function from the hub's tensors to the file's.
     layout: object = None
+    stored: object = None  # the config as the folder has it, where the reference wants another
+    npz: bool = False  # weights.npz instead of safetensors
     length_matters: bool = False  # whether rope depends on the length, so that cached keys are of another one
     adapters: dict = field(default_factory=dict)
 
@@ -222,16 +224,22 @@ def write_model(folder, case, seed, draw):
     if case.layout:
         stored = laid_out(case, model, reference)
         tensors = {n: t.to(dtype) if t.is_floating_point() else t for n, t in stored.items()}
-    config = dict(case.config)
+    config = dict(case.stored or case.config)
     if case.quantize:
         config |= {"quantization": case.quantize, "quantization_config": case.quantize}
         files = packed({n: t.float().numpy() for n, t in tensors.items()}, case)
-        mx.save_safetensors(str(folder / "model.safetensors"), files, {"format": "mlx"})
+        if case.npz:
+            np.savez(folder / "weights.npz", **{n: np.array(a) for n, a in files.items()})
+        else:
+            mx.save_safetensors(str(folder / "model.safetensors"), files, {"format": "mlx"})
         reference = quantized_and_back(case, reference)
     else:
         if case.extra:
             tensors |= case.extra(case.config)
-        write_shards(folder, {n: t.contiguous() for n, t in tensors.items()}, case.shards)
+        if case.npz:
+            np.savez(folder / "weights.npz", **{n: t.numpy() for n, t in tensors.items()})
+        else:
+            write_shards(folder, {n: t.contiguous() for n, t in tensors.items()}, case.shards)
     write_json(folder / "config.json", config)
     if case.layout:
         check_layout(folder, case, model, reference)
@@ -327,6 +335,8 @@ def dense_weights(folder, shapes):
     stored = {}
     for file in sorted(folder.glob("model*.safetensors")):
         stored |= load_file(file)
+    for file in folder.glob("weights*.npz"):
+        stored |= {n: torch.from_numpy(a) for n, a in np.load(file).items()}
     out = {}
     for name, shape in shapes.items():
         module = name.removesuffix(".weight")

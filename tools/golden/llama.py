@@ -69,7 +69,49 @@ MIXED = {
     "lm_head": {"group_size": 64, "bits": 6},
 }
 
+# The first MLX uploads: Meta's names, neighbours of a head paired for rotation, weights.npz.
+META_NAMES = {
+    "model.embed_tokens": "tok_embeddings",
+    "model.norm": "norm",
+    "lm_head": "output",
+    "model.layers": "layers",
+    "self_attn.q_proj": "attention.wq",
+    "self_attn.k_proj": "attention.wk",
+    "self_attn.v_proj": "attention.wv",
+    "self_attn.o_proj": "attention.wo",
+    "input_layernorm": "attention_norm",
+    "post_attention_layernorm": "ffn_norm",
+    "mlp.gate_proj": "feed_forward.w1",
+    "mlp.down_proj": "feed_forward.w2",
+    "mlp.up_proj": "feed_forward.w3",
+}
+META = {"dim": 64, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2, "norm_eps": 0.01, "vocab_size": -1}
+META_MISTRAL = META | {"vocab_size": 96, "hidden_dim": 128, "head_dim": 16, "sliding_window": 8, "model_type": "mistral"}
+
+
+def meta_layout(hub):
+    out = {"rope.freqs": torch.ones(8)}
+    for name, tensor in hub.items():
+        if "q_proj" in name or "k_proj" in name:
+            rows, columns = tensor.shape
+            tensor = tensor.reshape(-1, 2, 8, columns).transpose(1, 2).reshape(rows, columns)
+        for old, new in META_NAMES.items():
+            name = name.replace(old, new)
+        out[name] = tensor.contiguous()
+    return out
+
+
 CASES = {
+    "meta_npz": Case(BASE, dtype="float16", layout=meta_layout, stored=META, npz=True, mlx_lm="reads no npz"),
+    "meta_npz_quantized": Case(
+        MISTRAL | {"intermediate_size": 128, "sliding_window": 8},
+        dtype="float16",
+        layout=meta_layout,
+        stored=META_MISTRAL,
+        npz=True,
+        quantize={"group_size": 64, "bits": 4},
+        mlx_lm="reads no npz",
+    ),
     "plain": Case(BASE, sees=[{"rope_theta": 500000.0}]),
     "tied_bias": Case(BASE | TIED | {"attention_bias": True, "mlp_bias": True, "intermediate_size": 80}),
     "head_dim": Case(BASE | TIED | {"head_dim": 32}, dtype="bfloat16"),

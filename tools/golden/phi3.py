@@ -1,5 +1,6 @@
 """Goldens of Phi 3, 3.5 and 4: `python tools/golden/phi3.py [case…]`."""
 
+import torch
 from common import Case, affine, main, new_form, tiny
 
 BASE = tiny("phi3", original_max_position_embeddings=128, rope_scaling=None)
@@ -36,6 +37,13 @@ CASES = {
         sees=[{"original_max_position_embeddings": 64}],
     ),
     "longrope_new_form": Case(new_form(LONGROPE), dtype="bfloat16", mlx_lm="does not read rope_parameters"),
+    "vision": Case(
+        BASE,
+        dtype="bfloat16",
+        stored=BASE | {"model_type": "phi3_v", "img_processor": {"name": "clip_vision_model"}, "num_img_tokens": 144},
+        extra=lambda _: {"model.vision_embed_tokens.img_projection.0.weight": torch.ones(2, 2)},
+        mlx_lm="has no such type",
+    ),
     "quantized_4bit": Case(BASE | {"tie_word_embeddings": True}, dtype="bfloat16", quantize=affine()),
 }
 

@@ -1,0 +1,22 @@
+// Llama and Mistral as the first MLX uploads have them: config and tensors in Meta's own names ("dim",
+// "n_layers"; "layers.0.attention.wq"), which pair neighbours of a head for rotation.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "base/json.h"
+#include "formats/rename.h"
+#include "formats/tensor.h"
+
+namespace pome::models {
+
+bool is_meta_form(const Json& config);
+
+// The same config as transformers spells it. `tensors`, renamed, tell the sizes that it leaves out. Throws
+// Error(corrupt), and Error(unsupported) for keys that nobody knows.
+Json from_meta_form(const Json& config, const formats::TensorTable& tensors, const std::string& subject);
+
+std::span<const formats::Rename> meta_renames();
+
+}  // namespace pome::models
