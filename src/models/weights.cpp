@@ -30,6 +30,15 @@ formats::Tensor Weights::take_scalar(const std::string& name) {
   return tensor;
 }
 
+formats::Tensor Weights::take_bytes(const std::string& name, const std::vector<std::int64_t>& shape) {
+  const formats::Tensor& tensor = use(name);
+  if (tensor.dtype != Dtype::u8 || tensor.shape != shape) {
+    fail(ErrorKind::corrupt, "{}: tensor \"{}\" is {} of {}, expected {} of U8", tensor.file, tensor.name,
+         tensor.shape_text(), dtype_name(tensor.dtype), formats::shape_text(shape));
+  }
+  return tensor;
+}
+
 graph::Weight Weights::weight(const std::string& module, const std::vector<std::int64_t>& shape) {
   const formats::Tensor& weight = use(module + ".weight");
   const auto beside = [&](const char* part) -> const formats::Tensor* {
@@ -41,12 +50,16 @@ graph::Weight Weights::weight(const std::string& module, const std::vector<std::
   return nn::make_weight(module, shape, weight, scales, biases, quantization_);
 }
 
+nn::LinearPtr Weights::keep(graph::Linear linear) {
+  return linears_.emplace_back(std::make_shared<graph::Linear>(std::move(linear)));
+}
+
 nn::LinearPtr Weights::linear(const std::string& module, std::int64_t out, std::int64_t in, bool bias) {
-  auto linear = std::make_shared<graph::Linear>();
-  linear->name = module;
-  linear->weight = weight(module, out, in);
-  if (bias) linear->bias = take(module + ".bias", {out});
-  return linears_.emplace_back(std::move(linear));
+  graph::Linear linear;
+  linear.name = module;
+  linear.weight = weight(module, out, in);
+  if (bias) linear.bias = take(module + ".bias", {out});
+  return keep(std::move(linear));
 }
 
 void Weights::drop(std::string_view pattern) {

@@ -33,6 +33,9 @@ class Weights {
   // The same of one element, whether it has an axis or none.
   formats::Tensor take_scalar(const std::string& name);
 
+  // A tensor of bytes, which the family unpacks.
+  formats::Tensor take_bytes(const std::string& name, const std::vector<std::int64_t>& shape);
+
   // <module>.weight [out, in], with <module>.scales and .biases where it is quantized.
   graph::Weight weight(const std::string& module, std::int64_t out, std::int64_t in) {
     return weight(module, std::vector{out, in});
@@ -43,6 +46,9 @@ class Weights {
 
   // The same, with <module>.bias [out] where the family has one.
   nn::LinearPtr linear(const std::string& module, std::int64_t out, std::int64_t in, bool bias);
+
+  // A linear that the family made itself.
+  nn::LinearPtr keep(graph::Linear linear);
 
   // Sets aside what is in files but of no use: names that match `pattern`, in which one '*' stands for
   // anything.

@@ -26,16 +26,7 @@ std::vector<float> to_floats(const formats::Tensor& tensor) {
 
 formats::Tensor float_tensor(const formats::Tensor& like, std::vector<std::int64_t> shape,
                              std::vector<float> values) {
-  auto owned = std::make_shared<std::vector<float>>(std::move(values));
-  formats::Tensor tensor;
-  tensor.name = like.name;
-  tensor.file = like.file;
-  tensor.dtype = Dtype::f32;
-  tensor.shape = std::move(shape);
-  tensor.size_bytes = owned->size() * sizeof(float);
-  tensor.data = reinterpret_cast<const std::byte*>(owned->data());
-  tensor.owner = std::move(owned);
-  return tensor;
+  return owned_tensor(like, Dtype::f32, std::move(shape), std::move(values));
 }
 
 formats::Tensor transposed(const formats::Tensor& stack) {

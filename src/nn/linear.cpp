@@ -94,6 +94,7 @@ QuantizationConfig parse_quantization(const Json& config, std::string_view subje
       parsed.general = Quantization{.mode = "mxfp4", .bits = 4, .group_size = 32};
       return parsed;
     }
+    if (method != member->end() && *method == "bitnet") return parsed;  // its family unpacks the weights
     if (method != member->end() && !method->is_null()) {
       throw error(ErrorKind::unsupported, "{}.quant_method {} is not MLX's format, nothing was loaded", where,
                   method->dump())
