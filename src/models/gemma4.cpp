@@ -1,15 +1,27 @@
 // Gemma 4, its text model. Gemma 3's order of norms, but their weights as they are stored; values normalized
 // without weights, scores not scaled. Full layers have wider heads, of which a part is rotated, and may take
 // their keys for values. The last layers compute no keys and values and look at those of the last layer of
-// their kind before them. Small models add a vector of its own for every token and layer behind each block.
-// Follows transformers' models/gemma4/modeling_gemma4.py.
+// their kind before them. Small models add a vector of its own for every token and layer behind each block;
+// one has experts beside every MLP. Follows transformers' models/gemma4/modeling_gemma4.py.
 #include <cmath>
 
 #include "models/decoder.h"
+#include "models/mixture.h"
 #include "models/registry.h"
 
 namespace pome::models {
 namespace {
+
+// Experts beside the MLP, with norms of their own.
+struct Mixture {
+  Tensor router_scale;  // [D]
+  nn::LinearPtr router;
+  Tensor expert_scale;  // [E]
+  graph::Experts experts;
+  Tensor pre_norm;
+  Tensor post_norm;
+  Tensor post_mlp_norm;
+};
 
 struct Layer {
   bool full = false;
@@ -24,6 +36,7 @@ struct Layer {
   Tensor post_attention_norm;
   Tensor pre_feedforward_norm;
   nn::GatedMlp mlp;
+  std::optional<Mixture> mixture;
   Tensor post_feedforward_norm;
   nn::LinearPtr per_layer_gate;        // [D → P]
   nn::LinearPtr per_layer_projection;  // [P → D]
@@ -95,14 +108,15 @@ class Gemma4 final : public Decoder {
  private:
   Gemma4(Config& config, Weights& weights, Settings settings)
       : Decoder(settings.c, weights), sliding_rope_(std::move(settings.sliding_rope)) {
-    if (config.get<bool>("enable_moe_block", false)) {
-      fail(ErrorKind::unsupported, "{}: enable_moe_block is not implemented; nothing was loaded",
-           config.subject());
+    MixtureSizes sizes{.width = c_.hidden_size};
+    const bool mixtures = config.get<bool>("enable_moe_block", false);
+    if (mixtures) {
+      sizes.experts = config.positive("num_experts");
+      sizes.chosen = config.positive("top_k_experts");
+      sizes.inner = config.positive("moe_intermediate_size");
+      routing_ = {.experts = sizes.experts, .chosen = sizes.chosen, .normalize = true};
     }
-    for (const char* key :
-         {"num_experts", "top_k_experts", "moe_intermediate_size", "expert_intermediate_size"}) {
-      config.mark_read(key);
-    }
+    for (const char* key : {"num_experts", "top_k_experts", "moe_intermediate_size"}) config.mark_read(key);
     const bool bias = config.get<bool>("attention_bias", false);
     const bool keys_are_values = config.get<bool>("attention_k_eq_v", false);
     const int window = config.positive("sliding_window", 512);
@@ -146,6 +160,7 @@ class Gemma4 final : public Decoder {
       DecoderConfig mlp = c_;
       if (wide && i >= own_layers) mlp.intermediate_size *= 2;
       layer.mlp = take_gated_mlp(weights, at + "mlp", mlp, false);
+      if (mixtures) layer.mixture = take_mixture(weights, at, sizes);
       layer.post_feedforward_norm = weights.take(at + "post_feedforward_layernorm.weight", {width});
       layer.scalar = weights.take_scalar(at + "layer_scalar");
       if (per_layer_size_ > 0) {
@@ -164,6 +179,18 @@ class Gemma4 final : public Decoder {
     }
     config.mark_read("vocab_size_per_layer_input");
     norm_ = weights.take("model.norm.weight", {width});
+  }
+
+  Mixture take_mixture(Weights& weights, const std::string& at, const MixtureSizes& sizes) const {
+    Mixture mixture;
+    mixture.router_scale = weights.take(at + "router.scale", {sizes.width});
+    mixture.router = weights.linear(at + "router.proj", sizes.experts, sizes.width, false);
+    mixture.expert_scale = weights.take(at + "router.per_expert_scale", {sizes.experts});
+    mixture.experts = take_experts(weights, at.substr(0, at.size() - 1), sizes, c_.hidden_act);
+    mixture.pre_norm = weights.take(at + "pre_feedforward_layernorm_2.weight", {sizes.width});
+    mixture.post_norm = weights.take(at + "post_feedforward_layernorm_2.weight", {sizes.width});
+    mixture.post_mlp_norm = weights.take(at + "post_feedforward_layernorm_1.weight", {sizes.width});
+    return mixture;
   }
 
   std::size_t last_of_kind(const Config& config, bool full, std::size_t own_layers) const {
@@ -208,8 +235,22 @@ class Gemma4 final : public Decoder {
     const Value h = g.rms_norm(x, layer.input_norm, c_.norm_eps);
     const Value a = g.linear(*layer.o, attended(g, layer, h));
     x = g.add(x, g.rms_norm(a, layer.post_attention_norm, c_.norm_eps));
-    const Value f = nn::gated_mlp(g, layer.mlp, g.rms_norm(x, layer.pre_feedforward_norm, c_.norm_eps));
+    Value f = nn::gated_mlp(g, layer.mlp, g.rms_norm(x, layer.pre_feedforward_norm, c_.norm_eps));
+    if (layer.mixture) {
+      f = g.add(g.rms_norm(f, layer.mixture->post_mlp_norm, c_.norm_eps), mixed(g, *layer.mixture, x));
+    }
     return g.add(x, g.rms_norm(f, layer.post_feedforward_norm, c_.norm_eps));
+  }
+
+  // Chosen by the softmax of x normalized, scaled by column and by the root of the width.
+  Value mixed(Graph& g, const Mixture& mixture, Value x) const {
+    const float shrink = 1 / std::sqrt(static_cast<float>(c_.hidden_size));
+    const Value input = g.scale(g.rms_norm(x, mixture.router_scale, c_.norm_eps), shrink);
+    graph::Routing routing = routing_;
+    routing.expert_scale = &mixture.expert_scale;
+    const Value routes = g.route(routing, g.linear(*mixture.router, input));
+    const Value h = g.rms_norm(x, mixture.pre_norm, c_.norm_eps);
+    return g.rms_norm(g.experts(mixture.experts, h, routes), mixture.post_norm, c_.norm_eps);
   }
 
   Value attended(Graph& g, const Layer& layer, Value h) const {
@@ -231,6 +272,7 @@ class Gemma4 final : public Decoder {
   }
 
   graph::Rope sliding_rope_;
+  graph::Routing routing_;
   float final_soft_cap_ = 0;
   int per_layer_size_ = 0;  // P; 0: no vectors per layer
   graph::Weight per_layer_embedding_;

@@ -28,13 +28,26 @@ NEW_FORM = without(LARGE, "global_head_dim", "num_global_key_value_heads") | {
 }
 
 
+MIXTURE = LARGE | {
+    "num_hidden_layers": 2,
+    "layer_types": TYPES[:2],
+    "intermediate_size": 32,
+    "enable_moe_block": True,
+    "num_experts": 6,
+    "top_k_experts": 2,
+    "moe_intermediate_size": 32,
+}
+
+
 def draw(name, shape, rng):
     """Embeddings are scaled up, scores are not scaled down."""
     if "q_norm" in name or "k_norm" in name:
         return rng.uniform(0.3, 1.0, shape)
     if "embed_tokens" in name:
         return rng.normal(0, 0.08, shape)
-    return rng.uniform(0.5, 1.5, shape) if "layer_scalar" in name else None
+    if "router.scale" in name:
+        return rng.normal(0, 4.0, shape)
+    return rng.uniform(0.5, 1.5, shape) if "layer_scalar" in name or "expert_scale" in name else None
 
 
 CASES = {
@@ -48,6 +61,8 @@ CASES = {
     "new_form": Case(
         NEW_FORM, dtype="bfloat16", layout="hub", weights="large", mlx_lm="does not read per_layer_config",
     ),
+    "mixture": Case(MIXTURE, dtype="bfloat16", layout="hub", sees=[{"top_k_experts": 1}]),
+    "mixture_mlx_4bit": Case(MIXTURE, dtype="bfloat16", quantize=affine(), layout="mlx"),
     "small_quantized_4bit": Case(SMALL, dtype="bfloat16", quantize=affine(), layout="hub"),
 }
 
