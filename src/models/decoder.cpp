@@ -188,8 +188,11 @@ Decoder::Decoder(DecoderConfig c, Weights& weights, const Names& names)
   info_.tied_embeddings = c_.tie_word_embeddings;
   embedding_ = weights.weight(names.embedding, c_.vocab_size, c_.hidden_size);
   if (c_.tie_word_embeddings) {
-    head_ = std::make_shared<graph::Linear>(
-        graph::Linear{.name = names.embedding, .weight = embedding_, .bias = {}, .adapters = {}});
+    auto tied = std::make_shared<graph::Linear>();
+    tied->name = names.embedding;
+    tied->weight = embedding_;
+    if (names.head_bias) tied->bias = weights.take(names.head + ".bias", {c_.vocab_size});
+    head_ = std::move(tied);
     weights.drop(names.head + ".*");
   } else {
     head_ = weights.linear(names.head, c_.vocab_size, c_.hidden_size, names.head_bias);

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "quant/mode.h"
 
 namespace pome::nn {
 
@@ -55,19 +56,20 @@ void decode_row(const graph::Weight& weight, std::int64_t row, std::span<float> 
     std::copy(floats.begin(), floats.end(), values.begin());
     return;
   }
-  const std::vector<float> scales = to_floats(weight.scales.value().slice_rows(row, 1));
-  const std::vector<float> biases = to_floats(weight.biases.value().slice_rows(row, 1));
-  const formats::Tensor codes = weight.weight.slice_rows(row, 1);
-  const auto bits = static_cast<std::size_t>(weight.quantization->bits);
-  const auto group = static_cast<std::size_t>(weight.quantization->group_size);
-  // A row is one little-endian stream of bits, code i at bits [i·bits, (i + 1)·bits): at most two bytes each.
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const std::size_t byte = i * bits / 8;
-    unsigned pair = static_cast<unsigned>(codes.data[byte]);
-    if (byte + 1 < codes.size_bytes) pair |= static_cast<unsigned>(codes.data[byte + 1]) << 8;
-    const unsigned code = (pair >> (i * bits % 8)) & ((1U << bits) - 1);
-    values[i] = scales[i / group] * static_cast<float>(code) + biases[i / group];
-  }
+  const graph::Quantization& how = *weight.quantization;
+  const quant::Mode* mode = quant::find_mode(how.mode);
+  if (mode == nullptr) fail(ErrorKind::internal, "quantization mode \"{}\" is unknown", how.mode);
+  const auto row_of = [&](const std::optional<formats::Tensor>& part) {
+    return part ? part->slice_rows(row, 1).data : nullptr;
+  };
+  const quant::Row stored{.codes = weight.weight.slice_rows(row, 1).data,
+                          .scales = row_of(weight.scales),
+                          .biases = row_of(weight.biases),
+                          .scale_dtype = weight.scales.value().dtype,
+                          .columns = static_cast<std::int64_t>(values.size()),
+                          .bits = how.bits,
+                          .group_size = how.group_size};
+  mode->decode_row(stored, values.data());
 }
 
 }  // namespace pome::nn
