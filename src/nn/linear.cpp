@@ -16,6 +16,16 @@ bool is_among(const Range& known, std::int64_t value) {
   return std::find(known.begin(), known.end(), value) != known.end();
 }
 
+// "2, 3 or 4"
+std::string listed(std::span<const int> values) {
+  std::string text;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (i > 0) text += i + 1 == values.size() ? " or " : ", ";
+    text += std::to_string(values[i]);
+  }
+  return text;
+}
+
 Quantization parse_settings(const Json& object, std::string_view where) {
   // mlx-lm's mixed recipes write null for a module whose groups are the mode's own.
   const auto read = [&](const char* key, int fallback) {
@@ -33,12 +43,11 @@ Quantization parse_settings(const Json& object, std::string_view where) {
   settings.bits = read("bits", mode->default_bits);
   settings.group_size = read("group_size", mode->default_group_size);
   if (!is_among(mode->bits, settings.bits)) {
-    fail(ErrorKind::unsupported, "{}.bits is {}, expected one of {}", where, settings.bits,
-         fmt::join(mode->bits, ", "));
+    fail(ErrorKind::unsupported, "{}.bits is {}, expected {}", where, settings.bits, listed(mode->bits));
   }
   if (!is_among(mode->group_sizes, settings.group_size)) {
-    fail(ErrorKind::unsupported, "{}.group_size is {}, expected one of {}", where, settings.group_size,
-         fmt::join(mode->group_sizes, ", "));
+    fail(ErrorKind::unsupported, "{}.group_size is {}, expected {}", where, settings.group_size,
+         listed(mode->group_sizes));
   }
   return settings;
 }
