@@ -9,6 +9,30 @@ namespace {
 constexpr std::size_t max_keys =
     20000;  // Json finds keys by walking them: a million in one object would take hours
 
+// Python writes infinities as words, which no JSON parser takes; transformers 5 writes {"__float__": word}
+// instead, and so does this.
+std::string with_tagged_infinities(std::string_view text) {
+  constexpr std::string_view word = "Infinity";
+  std::string out;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (in_string && text[i] == '\\' && i + 1 < text.size()) {
+      out += text[i++];
+      out += text[i];
+      continue;
+    }
+    if (text[i] == '"') in_string = !in_string;
+    const bool minus = text[i] == '-';
+    if (in_string || text.substr(i + (minus ? 1 : 0), word.size()) != word) {
+      out += text[i];
+      continue;
+    }
+    out += fmt::format(R"({{"__float__": "{}{}"}})", minus ? "-" : "", word);
+    i += word.size() - (minus ? 0 : 1);
+  }
+  return out;
+}
+
 }  // namespace
 
 Json parse_json(std::string_view text, std::string_view subject, int max_depth) {
@@ -44,7 +68,11 @@ Json parse_json(std::string_view text, std::string_view subject, int max_depth) 
   }
 }
 
-Json load_json(const fs::path& path) { return parse_json(read_file(path), path.string()); }
+Json load_json(const fs::path& path) {
+  const std::string text = read_file(path);
+  const bool infinite = text.find("Infinity") != std::string::npos;
+  return parse_json(infinite ? with_tagged_infinities(text) : text, path.string());
+}
 
 void detail::fail_json_type(std::string_view key, std::string_view expected, const Json& found) {
   std::string shown = found.is_primitive() ? found.dump(-1, ' ', false, Json::error_handler_t::replace)

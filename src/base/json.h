@@ -21,7 +21,8 @@ using Json =
 // refused. Throws Error(corrupt).
 Json parse_json(std::string_view text, std::string_view subject, int max_depth = 200);
 
-// read_file + parse_json, with the path as subject.
+// read_file + parse_json, with the path as subject. The bare words Infinity and -Infinity, which Python
+// writes, are read as {"__float__": "Infinity"}, which transformers 5 writes for them.
 Json load_json(const fs::path& path);
 
 namespace detail {

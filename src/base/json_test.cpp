@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/scratch_folder.h"
+
 namespace pome {
 namespace {
 
@@ -30,6 +32,17 @@ TEST(Json, RefusesBrokenDeepAndAmbiguousText) {
 }
 
 TEST(Json, KeepsKeyOrder) { EXPECT_EQ(parse_json(R"({"b":1,"a":2})", "c").dump(), R"({"b":1,"a":2})"); }
+
+TEST(Json, InfinitiesThatPythonWroteAreTagged) {
+  const ScratchFolder scratch;
+  write_file_atomic(scratch.path() / "c.json",
+                    R"({"a":[0.0, Infinity], "b":-Infinity, "c":"\"Infinity", "d":"-Infinity"})");
+  EXPECT_EQ(
+      load_json(scratch.path() / "c.json").dump(),
+      R"({"a":[0.0,{"__float__":"Infinity"}],"b":{"__float__":"-Infinity"},"c":"\"Infinity","d":"-Infinity"})");
+  write_file_atomic(scratch.path() / "c.json", "[InfinityInfinity]");
+  EXPECT_THROW(load_json(scratch.path() / "c.json"), Error);
+}
 
 TEST(Json, TypedMembers) {
   const Json config = parse_json(R"({"n":3,"f":2.5,"whole":4.0,"big":1e12,"s":"x","none":null})", "c");

@@ -201,7 +201,7 @@ Decoder::Decoder(DecoderConfig c, Weights& weights, const Names& names)
 
 void Decoder::forward(Graph& g) const {
   Value x = embed(g);
-  for (std::size_t i = 0; i < plan_.size(); ++i) {
+  for (std::size_t i = 0; i < layer_count(); ++i) {
     x = block(g, x, i);
     g.output(fmt::format("layers.{}", i), x);
   }

@@ -118,11 +118,15 @@ class Decoder : public Model {
   graph::Attention attention_of(std::size_t layer) const;
   Value attend(Graph& g, std::size_t layer, Value q, Value k, Value v) const;
 
+  std::size_t layer_count() const { return static_cast<std::size_t>(c_.num_hidden_layers); }
+
   // "model.layers.<i>."
   static std::string layer_path(std::size_t layer);
 
   DecoderConfig c_;
-  graph::CachePlan plan_;  // one entry per layer, all of them full; families set windows
+  // One entry per layer, all of them full: families set windows, put states in their place, and append what
+  // a layer has besides.
+  graph::CachePlan plan_;
 
  private:
   Info info_;

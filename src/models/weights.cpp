@@ -39,6 +39,11 @@ formats::Tensor Weights::take_bytes(const std::string& name, const std::vector<s
   return tensor;
 }
 
+formats::Tensor Weights::taps(const std::string& name, std::int64_t channels, std::int64_t kernel) {
+  const bool mlx = use(name).shape == std::vector{channels, kernel, std::int64_t{1}};
+  return take(name, {channels, mlx ? kernel : 1, mlx ? 1 : kernel});
+}
+
 graph::Weight Weights::weight(const std::string& module, const std::vector<std::int64_t>& shape) {
   const formats::Tensor& weight = use(module + ".weight");
   const auto beside = [&](const char* part) -> const formats::Tensor* {

@@ -36,6 +36,10 @@ class Weights {
   // A tensor of bytes, which the family unpacks.
   formats::Tensor take_bytes(const std::string& name, const std::vector<std::int64_t>& shape);
 
+  // A depthwise convolution's taps, [channels, 1, kernel] as Hugging Face has them or [channels, kernel, 1]
+  // as MLX does: the same bytes.
+  formats::Tensor taps(const std::string& name, std::int64_t channels, std::int64_t kernel);
+
   // <module>.weight [out, in], with <module>.scales and .biases where it is quantized.
   graph::Weight weight(const std::string& module, std::int64_t out, std::int64_t in) {
     return weight(module, std::vector{out, in});

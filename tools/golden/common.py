@@ -137,16 +137,23 @@ def inner(config):
     return config.get("text_config", config)
 
 
+def untagged(value):
+    """Infinities as transformers 5 writes them."""
+    if isinstance(value, list):
+        return [untagged(v) for v in value]
+    return float(value["__float__"]) if isinstance(value, dict) and "__float__" in value else value
+
+
 def hf_model(config):
     """The reference of the text model, whatever wraps it."""
-    config = {k: v for k, v in inner(config).items() if not k.startswith("quantization")}
+    config = {k: untagged(v) for k, v in inner(config).items() if not k.startswith("quantization")}
     hf_config = CONFIG_MAPPING[config.pop("model_type")].from_dict(config)
     return AutoModelForCausalLM.from_config(hf_config, attn_implementation="eager", dtype=torch.float32).eval()
 
 
 def parameters_of(model):
     """The parameters, and the buffer that routers keep what corrects their scores in."""
-    corrections = {n: b for n, b in model.named_buffers() if n.endswith("e_score_correction_bias")}
+    corrections = {n: b for n, b in model.named_buffers() if n.endswith(("e_score_correction_bias", "expert_bias"))}
     return dict(model.named_parameters()) | corrections
 
 
