@@ -219,6 +219,24 @@ TEST_P(Golden, AnyCuttingOfThePromptGivesTheSameLogits) {
   }
 }
 
+TEST_P(Golden, ResumedFromACheckpointGivesTheSameLogits) {
+  const Matrix whole = run(tokens_, nullptr, length()).at("logits");
+  constexpr int point = 23;
+  const auto cache = runner_->new_cache({});
+  run(std::span(tokens_).first(point), cache.get(), length());
+  ASSERT_EQ(cache->resume_point(point), point);
+  const auto fork = cache->fork(point);
+  formats::TensorTable saved("saved");
+  for (const formats::Tensor& tensor : cache->save()) saved.add(tensor);
+  run(std::span(tokens_).subspan(point, 5), cache.get(), length());  // must not reach the others
+  const auto restored = runner_->restore_cache({}, saved);
+  for (graph::Cache* resumed : {fork.get(), restored.get()}) {
+    const Matrix rest = run(std::span(tokens_).subspan(point), resumed, length()).at("logits");
+    const auto expected = std::span(whole.values).last(rest.values.size());
+    EXPECT_LE(error_against(expected, rest.values), self_tolerance());
+  }
+}
+
 TEST_P(Golden, PackedWithOthersGivesTheSameLogits) {
   // Three sequences at different places, one of them behind a cache.
   const auto cache = runner_->new_cache({});
