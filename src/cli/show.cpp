@@ -36,6 +36,7 @@ std::string text(const services::ModelFacts& f) {
                             f.tied_embeddings ? ", tied embeddings" : ""));
   row("context",
       fmt::format("{} tokens, {} of cache each", f.context_length, size_text(f.kv_bytes_per_token)));
+  if (f.state_bytes > 0) row("state", size_text(f.state_bytes));
   row("memory", fmt::format("{} at {} tokens", size_text(f.memory_bytes), f.memory_context));
   row("tokenizer", f.tokenizer);
   row("chat template", f.chat_template ? "yes" : "no");

@@ -161,7 +161,8 @@ ModelFacts inspect(const store::Place& place, int context_tokens, const graph::C
   facts.memory_context = context_tokens > 0 ? context_tokens : info.context_length;
   facts.memory_bytes =
       facts.weight_bytes + graph::cache_bytes(plan, cache, facts.memory_context, element_bytes);
-  facts.kv_bytes_per_token = graph::cache_bytes(plan, cache, 1, element_bytes);
+  facts.state_bytes = graph::cache_bytes(plan, cache, 0, element_bytes);
+  facts.kv_bytes_per_token = graph::cache_bytes(plan, cache, 1, element_bytes) - facts.state_bytes;
 
   list_files(place.folder, facts);
   facts.licence = licence_of(place.folder / "README.md");
@@ -194,6 +195,7 @@ Json ModelFacts::to_json() const {
           {"layers", layers},
           {"tied_embeddings", tied_embeddings},
           {"kv_bytes_per_token", kv_bytes_per_token},
+          {"state_bytes", state_bytes},
           {"memory_context", memory_context},
           {"memory_bytes", memory_bytes},
           {"total_bytes", total_bytes},

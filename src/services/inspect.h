@@ -35,6 +35,7 @@ struct ModelFacts {
   int vocab_size = 0, hidden_size = 0, layers = 0;
   bool tied_embeddings = false;
   std::uint64_t kv_bytes_per_token = 0;
+  std::uint64_t state_bytes = 0;   // of a sequence of whatever length: recurrences, convolutions
   int memory_context = 0;          // tokens
   std::uint64_t memory_bytes = 0;  // weights + cache at memory_context
   std::uint64_t total_bytes = 0;   // of all files

@@ -73,6 +73,15 @@ TEST(Inspect, TheTokenizerKindIsReadWithoutTheVocabulary) {
   EXPECT_EQ(tokenizer_kind(file), "");
 }
 
+TEST(Inspect, TellsWhatGrowsWithTheContextFromWhatDoesNot) {
+  const ModelFacts facts = inspect(place_of(golden("mamba2/groups")), 1000);
+  EXPECT_EQ(facts.kv_bytes_per_token, 0U);
+  // Two layers of 8 heads of 16 by 24, and of 3 rows of 128 + 2·48 channels; one of each is read, one
+  // written.
+  EXPECT_EQ(facts.state_bytes, 2U * 4 * 2 * (8 * 16 * 24 + 3 * (128 + 2 * 48)));
+  EXPECT_EQ(facts.memory_bytes, facts.weight_bytes + facts.state_bytes);
+}
+
 TEST(Archs, ListsEveryFamily) {
   const std::vector<ArchFacts> all = archs();
   ASSERT_GE(all.size(), 3u);
