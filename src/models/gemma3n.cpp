@@ -128,6 +128,7 @@ class Gemma3n final : public Decoder {
     }
     scale_output_ = config.get<bool>("altup_correct_scale", true);
     for (const char* key : {"altup_coef_clip", "altup_lr_multiplier"}) config.mark_read(key);  // of training
+    config.mark_read("query_pre_attn_scalar");  // of Gemma 3; scores are not scaled here
     final_soft_cap_ = config.get<float>("final_logit_softcapping", 30);
     per_layer_size_ = config.positive("hidden_size_per_layer_input", 256);
     const int laurel_rank = config.positive("laurel_rank", 64);
