@@ -23,6 +23,8 @@ DecoderConfig read_config(Config& config) {
   return c;
 }
 
+// transformers takes rope_theta of the older form for full layers only and 500000 for sliding ones, mlx-lm
+// for both; published configs say 500000.
 graph::Rope read_sliding_rope(Config& config, const DecoderConfig& c) {
   nn::RopeSettings settings{.theta = config.get<double>("rope_theta", default_theta)};
   if (nn::has_ropes_by_layer_type(config.json())) {

@@ -9,7 +9,7 @@ BASE = without(
 CASES = {
     "plain": Case(BASE, dtype="bfloat16", sees=[{"partial_rotary_factor": 1.0}]),
     "new_form": Case(
-        new_form(BASE | {"qk_layernorm": True}),
+        new_form(BASE | {"qk_layernorm": True, "tie_word_embeddings": True}),
         dtype="bfloat16",
         sees=[{"qk_layernorm": False}],
         mlx_lm="has no qk_layernorm",
