@@ -55,7 +55,8 @@ struct Settings {
 // transformers 5 lists what full layers have otherwise layer by layer; they are alike.
 void read_full_layers(Config& config, Settings& s) {
   s.global_head_dim = config.positive("global_head_dim", 512);
-  s.global_kv_heads = config.positive("num_global_key_value_heads", s.c.num_key_value_heads);
+  const int kv_heads = config.positive("num_global_key_value_heads", s.c.num_key_value_heads);
+  s.global_kv_heads = config.get<bool>("attention_k_eq_v", false) ? kv_heads : s.c.num_key_value_heads;
   const Json* per_layer = config.find("per_layer_config");
   if (per_layer == nullptr || !per_layer->is_object()) return;
   for (const auto& [layer, changes] : per_layer->items()) {
@@ -77,14 +78,7 @@ Settings read_settings(Config& config) {
   s.sliding =
       read_sliding_layers(config, s.c.num_hidden_layers, [pattern](int i) { return (i + 1) % pattern != 0; });
   s.sliding.back() = false;
-  if (!config.get<bool>("attention_k_eq_v", false)) {
-    config.mark_read("num_global_key_value_heads");
-    const int kv_heads = s.c.num_key_value_heads;
-    read_full_layers(config, s);
-    if (config.find("per_layer_config") == nullptr) s.global_kv_heads = kv_heads;
-  } else {
-    read_full_layers(config, s);
-  }
+  read_full_layers(config, s);
   s.c.hidden_act = read_hidden_activation(config, graph::Activation::gelu_tanh);
   s.c.attention_scale = 1;
 
