@@ -42,7 +42,7 @@ void note_use(std::vector<LocalModel>& models, const store::Paths& paths) {
   for (const store::LeaseInfo& lease : store::leases_in_use(paths)) in_use.insert(lease.folder);
   for (LocalModel& model : models) {
     std::error_code none;
-    model.in_use = in_use.contains(fs::weakly_canonical(model.folder, none));
+    model.in_use = !in_use.empty() && in_use.contains(fs::weakly_canonical(model.folder, none));
     model.used = std::max(model.used, store::last_opened(paths, model.folder));
   }
 }

@@ -147,13 +147,14 @@ class RepoScan {
     for (fs::directory_iterator it(folder, failed), end; !failed && it != end; it.increment(failed)) {
       const fs::path& path = it->path();
       std::error_code no_type;
-      if (it->is_directory(no_type) && !it->is_symlink(no_type)) {
+      const bool link = it->is_symlink(no_type);  // as the folder says; asking further follows it
+      if (!link && it->is_directory(no_type)) {
         read_files(path, revision, depth + 1);
         continue;
       }
       ScannedFile file{
           .name = path.lexically_relative(revision.folder).generic_string(), .path = path, .blob = path};
-      if (it->is_symlink(no_type)) {
+      if (link) {
         file.blob = (folder / fs::read_symlink(path, no_type)).lexically_normal();
       }
       struct stat info{};

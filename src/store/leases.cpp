@@ -27,9 +27,9 @@ std::string used_name(const fs::path& folder) {
   for (const char c : folder.string()) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
   return fmt::format("{:016x}", hash);
 }
+// By the path as it is written: a last use is asked for of every model that is listed.
 fs::path used_file(const Paths& paths, const fs::path& folder) {
-  std::error_code none;
-  return paths.state / "used" / used_name(fs::weakly_canonical(folder, none));
+  return paths.state / "used" / used_name(fs::absolute(folder).lexically_normal());
 }
 
 // "pome run": the program's name and the first word after it. Sizes in /proc are 0, so it is read as a
