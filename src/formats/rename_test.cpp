@@ -48,6 +48,17 @@ TEST(Rename, TablesDropAndExchangePrefixesInOrder) {
   EXPECT_EQ(names_of(apply_renames(renamed, {}, dropped)), names_of(renamed));
 }
 
+TEST(Rename, PartsOfNamesAreReplacedWhereTheyFirstOccur) {
+  constexpr Rename table[] = {
+      {.kind = Rename::Kind::replace, .pattern = ".block_sparse_moe.", .to = ".mlp."},
+      {.kind = Rename::Kind::replace, .pattern = ".w1.", .to = ".gate_proj."},
+  };
+  EXPECT_EQ(renamed("layers.3.block_sparse_moe.experts.5.w1.weight", table),
+            "layers.3.mlp.experts.5.gate_proj.weight");
+  EXPECT_EQ(renamed("layers.3.w1.w1.weight", table), "layers.3.gate_proj.w1.weight");
+  EXPECT_EQ(renamed("layers.3.norm.weight", table), "layers.3.norm.weight");
+}
+
 TEST(Rename, TwoTensorsOfOneNameAreRefused) {
   constexpr Rename table[] = {{.kind = Rename::Kind::prefix, .pattern = "old.", .to = ""}};
   std::vector<std::string> dropped;

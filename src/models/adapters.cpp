@@ -197,6 +197,12 @@ int add_adapter(LoadedModel& model, const fs::path& folder) {
   std::vector<std::pair<graph::Linear*, graph::LowRank>> made;
   for (const auto& [name, entry] : entries) {
     const auto linear = linears.find(name);
+    const bool expert =
+        name.find(".experts.") != std::string::npos || name.find(".switch_mlp.") != std::string::npos;
+    if (linear == linears.end() && expert) {
+      fail(ErrorKind::unsupported, "{}: \"{}\" adapts experts, which is not implemented; nothing was loaded",
+           file.string(), name);
+    }
     if (linear == linears.end()) {
       fail(ErrorKind::corrupt, "{}: \"{}\" is no linear layer of this {}; is the adapter another model's?",
            file.string(), name, model.arch->name);

@@ -46,6 +46,16 @@ std::optional<ErrorKind> add_changed(const char* adapter, const std::function<vo
 void keep_config(Json&) {}
 void keep_tensors(std::vector<formats::Tensor>&) {}
 
+TEST(Adapters, OfExpertsAreRefusedByName) {
+  const auto of_expert = [](std::vector<formats::Tensor>& tensors) {
+    for (formats::Tensor& tensor : tensors) {
+      const auto at = tensor.name.find(".self_attn.");
+      if (at != std::string::npos) tensor.name.replace(at, 11, ".mlp.switch_mlp.");
+    }
+  };
+  EXPECT_EQ(add_changed("lora", keep_config, of_expert, "adapts experts"), ErrorKind::unsupported);
+}
+
 TEST(Adapters, GetIdsOfTheirOwn) {
   const auto model = load_model(base);
   EXPECT_FALSE(any_adapter(*model));

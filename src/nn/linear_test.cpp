@@ -86,6 +86,29 @@ TEST(MakeWeight, TakesDenseAndQuantizedTensors) {
   }
 }
 
+TEST(MakeWeight, TakesStacksAndModesWithScalesOfOneByte) {
+  struct Layout {
+    const char* mode;
+    int bits, group;
+  };
+  for (const Layout& layout : {Layout{"mxfp4", 4, 32}, Layout{"mxfp8", 8, 32}, Layout{"nvfp4", 4, 16}}) {
+    const Tensor codes = tensor("m.weight", Dtype::u32, {3, 4, 128 * layout.bits / 32});
+    const Tensor scales = tensor("m.scales", Dtype::u8, {3, 4, 128 / layout.group});
+    const auto told = parse(fmt::format(R"({{"quantization": {{"mode": "{}"}}}})", layout.mode).c_str());
+    for (const QuantizationConfig& config : {told, QuantizationConfig{}}) {
+      const graph::Weight weight = make_weight("m", {3, 4, 128}, codes, &scales, nullptr, config);
+      ASSERT_TRUE(weight.quantization);
+      EXPECT_EQ(weight.quantization->mode, layout.mode);
+      EXPECT_EQ(weight.in_features(), 128);
+      EXPECT_EQ(weight.out_features(), 4);
+    }
+    refused([&] { make_weight("m", {2, 4, 128}, codes, &scales, nullptr, told); }, ErrorKind::corrupt,
+            "[2, 4, 128]");
+  }
+  const auto published = parse(R"({"quantization_config": {"quant_method": "mxfp4"}})");
+  EXPECT_EQ(published.general->mode, "mxfp4");
+}
+
 TEST(MakeWeight, RefusesWhatDoesNotFitByFileTensorFoundAndExpected) {
   const Tensor plain = tensor("m.weight", Dtype::f32, {4, 64});
   const Tensor codes = tensor("m.weight", Dtype::u32, {4, 8});  // 4 bits of 64
