@@ -219,7 +219,10 @@ TEST(Reasoning, OfHarmony) {
                   ">First, <|end|><|start|>assistant<|channel|>final<|message|>a < b");
   EXPECT_EQ(found["reasoning"], "Why?");
   EXPECT_EQ(found["content"], "First, a < b");
-  EXPECT_EQ(taken_apart(speaking("harmony"), "No header <|at> all")["content"], "No header <|at> all");
+  for (const char* plain :
+       {"No header <|at> all", "<|start|>assistant", "<|start|>assistant<|channel|>fin", "<|start|>"}) {
+    EXPECT_EQ(taken_apart(speaking("harmony"), plain)["content"], plain);
+  }
 }
 
 TEST(Reasoning, OfCohereAndGranite) {

@@ -46,6 +46,7 @@ class HarmonyStream : public Stream {
     if (end == text.npos || !may_be_header(text.substr(0, end))) {
       kind_ = Part::Kind::content;
       is_call_ = false;
+      no_header_ = true;
       return !held_.empty();
     }
     read_header(text.substr(0, end));
@@ -81,7 +82,9 @@ class HarmonyStream : public Stream {
     const std::string_view text = held_;
     std::size_t at = text.npos, length = 0;
     for (const std::string_view mark : message_ends) {
-      if (const std::size_t found = text.find(mark); found < at) {
+      // What a header could not begin with is text.
+      const std::size_t from = no_header_ && mark == start ? 1 : 0;
+      if (const std::size_t found = text.find(mark, from); found < at) {
         at = found;
         length = mark == start ? 0 : mark.size();
       }
@@ -105,6 +108,7 @@ class HarmonyStream : public Stream {
     }
     const std::string mark(text.substr(safe, ended ? length : 0));
     held_.erase(0, ended ? at + length : safe);
+    if (safe > 0) no_header_ = false;
     if (!ended) return false;
     if (is_call_) end_call(mark);
     in_header_ = true;
@@ -126,6 +130,7 @@ class HarmonyStream : public Stream {
 
   bool calls_;
   bool in_header_ = true;
+  bool no_header_ = false;  // nothing of a body that has none was taken yet
   bool is_call_ = false;
   Part::Kind kind_ = Part::Kind::content;
   ToolCall call_;
