@@ -76,7 +76,11 @@ inline float sum(Lanes a) { return sum_by_halves(a.v); }
 inline void store_sums(float* p, Lanes a, Lanes b, Lanes c, Lanes d) {
   _mm_storeu_ps(p, sum_four_by_halves(a.v, b.v, c.v, d.v));
 }
-inline float largest(Lanes a) { return _mm512_reduce_max_ps(a.v); }
+// NaN where any lane is.
+inline float largest(Lanes a) {
+  if (_mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q) != 0) return __builtin_nanf("");
+  return _mm512_reduce_max_ps(a.v);
+}
 inline bool any_at_least(Lanes a, float threshold) {
   return _mm512_cmp_ps_mask(a.v, _mm512_set1_ps(threshold), _CMP_GE_OQ) != 0;
 }
@@ -185,6 +189,7 @@ inline void store_sums(float* p, Lanes a, Lanes b, Lanes c, Lanes d) {
   _mm_storeu_ps(p, sum_four_by_halves(a.v, b.v, c.v, d.v));
 }
 inline float largest(Lanes a) {
+  if (_mm256_movemask_ps(_mm256_cmp_ps(a.v[0], a.v[1], _CMP_UNORD_Q)) != 0) return __builtin_nanf("");
   alignas(32) float lanes[8];
   _mm256_store_ps(lanes, _mm256_max_ps(a.v[0], a.v[1]));
   float m = lanes[0];
@@ -278,7 +283,10 @@ inline void store_sums(float* p, Lanes a, Lanes b, Lanes c, Lanes d) {
 }
 inline float largest(Lanes a) {
   float m = a.v[0];
-  for (int l = 1; l < lane_count; ++l) m = a.v[l] > m ? a.v[l] : m;
+  for (const float v : a.v) {
+    if (v != v) return __builtin_nanf("");
+    m = v > m ? v : m;
+  }
   return m;
 }
 inline bool any_at_least(Lanes a, float threshold) {

@@ -328,6 +328,24 @@ TEST(Attention, WhatIsNotFiniteStaysSoInAnInt8Cache) {
   }
 }
 
+TEST(Attention, AScoreThatIsNoNumberIsNotForgotten) {
+  for (int length : {1, 40, 300}) {
+    for (int at : {0, 5, 17, 39, 299}) {
+      if (at >= length) continue;
+      const Case c = {spec_of(1, 1, 16), 1, length - 1, length};
+      Cache cache(c.spec, length, CacheType::f32);
+      auto* keys = reinterpret_cast<float*>(cache.blocks[0][static_cast<std::size_t>(at / 64)].data());
+      keys[at % 64 * 16 + 3] = std::nanf("");
+      const std::vector<float> q = gaussian(1, 16);
+      for (const Row* row : levels()) {
+        for (const float y : run(*row->functions, c, cache, q, 0, 1, length)) {
+          EXPECT_TRUE(std::isnan(y)) << isa_name(row->isa) << ", position " << at << " of " << length;
+        }
+      }
+    }
+  }
+}
+
 TEST(Attention, RefusesImpossibleShapes) {
   EXPECT_NO_THROW(check(spec_of(8, 2, 128)));
   EXPECT_THROW(check(spec_of(8, 3, 128)), Error);

@@ -188,7 +188,7 @@ inline void softmax(float* scores, int first, int count, const AttentionSpec& sp
   alignas(64) static constexpr float numbers[lane_count] = {0, 1, 2,  3,  4,  5,  6,  7,
                                                             8, 9, 10, 11, 12, 13, 14, 15};
   const Lanes nothing = splat(-__builtin_inff());
-  Lanes top = nothing;
+  Lanes top = nothing, not_numbers = splat(0);  // max() forgets a NaN as soon as a number follows
   for (int p = 0; p < count; p += lane_count) {
     // Positions relative to the tile are exact as floats.
     const Lanes number = load_lanes(numbers) + splat(static_cast<float>(p));
@@ -200,8 +200,9 @@ inline void softmax(float* scores, int first, int count, const AttentionSpec& sp
     s = select_less(number, bound(visible.end), s, nothing);
     store_lanes(scores + p, s);
     top = max(top, s);
+    not_numbers = not_numbers + select_less(s, splat(__builtin_inff()), splat(0), s);
   }
-  largest_score = largest(top);
+  largest_score = largest(top + not_numbers);
   Lanes sums = splat(0);
   for (int p = 0; p < count; p += lane_count) {
     const Lanes weight = exp(load_lanes(scores + p) - splat(largest_score));
