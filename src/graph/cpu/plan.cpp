@@ -12,9 +12,12 @@ void touch(Program& program, int buffer, int phase) {
   b.last_phase = phase;
 }
 
-// 72 KiB of codes and scales where that leaves every thread a few chunks; whole panels of 32 columns.
-void cut(Phase& phase, int threads) {
-  constexpr std::int64_t panel = 32, chunk_bytes = 72 << 10;
+// Chunks that leave every thread a few of them, in whole panels of 32 columns. A token alone reads weights,
+// and where a chunk ends so does a stream of memory: few large chunks. With many rows, codes and scales of 72
+// KiB become panels that fit the second-level cache.
+void cut(Phase& phase, int rows, int threads) {
+  constexpr std::int64_t panel = 32;
+  const std::int64_t chunk_bytes = rows <= 2 ? 256 << 10 : 72 << 10;
   std::int64_t columns = 0;
   for (const Product& product : phase.products) columns += product.out.width;
   const std::int64_t by_threads = columns / (std::int64_t{4} * threads);
@@ -34,7 +37,7 @@ void cut(Phase& phase, int threads) {
 void cut_products(Program& program, int threads) {
   program.weight_bytes = 0;
   for (Phase& phase : program.phases) {
-    cut(phase, threads);
+    cut(phase, program.shape.count(phase.rows), threads);
     for (const Product& product : phase.products) {
       program.weight_bytes += static_cast<std::uint64_t>(row_bytes(product.matrix) * product.out.width);
     }

@@ -8,7 +8,7 @@ namespace {
 
 constexpr int largest_rows = 6;
 constexpr int largest_columns = 4;
-constexpr int prefetch_bytes = 4096;
+constexpr std::int64_t near_bytes = 2048, far_bytes = 8192;
 
 template <int Rows, int Columns>
 void add_tile(const float* w, std::int64_t w_stride, int count, const float* x, std::int64_t x_stride,
@@ -60,6 +60,8 @@ template <Element Type, int Columns>
 void gemv_rows(const DenseMatrix& w, const float* x, float* y, int n) {
   const std::int64_t row_bytes = std::int64_t{w.columns} * element_bytes(Type);
   const std::uint8_t* first = static_cast<const std::uint8_t*>(w.data) + n * row_bytes;
+  // The rows are read side by side, but asked for in the order of memory.
+  const std::uint8_t* ahead = first + (Columns * row_bytes > near_bytes ? Columns * row_bytes : near_bytes);
   float totals[Columns] = {};
   for (int begin = 0; begin < w.columns; begin += block) {
     const int end = w.columns - begin < block ? w.columns : begin + block;
@@ -69,12 +71,15 @@ void gemv_rows(const DenseMatrix& w, const float* x, float* y, int n) {
     for (int k = begin; k < end; k += 16) {
       const __mmask16 mask = first_lanes(end - k);
       const __m512 v = _mm512_maskz_loadu_ps(mask, x + k);
+      constexpr int lines = Columns * 16 * element_bytes(Type);
+#pragma clang loop unroll(full)
+      for (int line = 0; line < lines; line += 64, ahead += 64) {
+        _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T0);
+        _mm_prefetch(reinterpret_cast<const char*>(ahead + far_bytes), _MM_HINT_T1);
+      }
 #pragma clang loop unroll(full)
       for (int c = 0; c < Columns; ++c) {
         const std::uint8_t* from = first + c * row_bytes;
-        _mm_prefetch(
-            reinterpret_cast<const char*>(from + std::int64_t{k} * element_bytes(Type) + prefetch_bytes),
-            _MM_HINT_T0);
         sums[c] = _mm512_fmadd_ps(load_floats(from, Type, k, mask), v, sums[c]);
       }
     }

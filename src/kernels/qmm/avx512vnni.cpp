@@ -10,9 +10,9 @@
 namespace pome::kernels::qmm::avx512vnni {
 namespace {
 
-// Rows of W that gemv walks at once. Two planes of activations weigh more than the codes they meet, so four
-// rows share a load of them; with one plane a single stream of memory is worth more.
-constexpr int rows_at_once(int planes) { return planes == 2 ? 4 : 1; }
+// Rows of W that gemv walks at once. Where two planes of activations weigh more than the codes they meet,
+// four rows share a load of them; else a single stream of memory is worth more.
+constexpr int rows_at_once(int planes, int bits) { return planes == 2 && bits < 8 ? 4 : 1; }
 
 // The rows' bytes are prefetched in the order of memory, which the processor's own prefetchers follow,
 // although the rows are read side by side. Near into the first level, far into the second.
@@ -164,7 +164,7 @@ struct Gemv {
 
 template <int Planes, int Bits, int Unit>
 void gemv_of(const QuantizedMatrix& w, const Activations& x, int row, float* y, int begin, int end) {
-  const Gemv<Planes, Bits, Unit, rows_at_once(Planes)> gemv = {
+  const Gemv<Planes, Bits, Unit, rows_at_once(Planes, Bits)> gemv = {
       w,
       static_cast<const std::int8_t*>(x.q) + row * x.stride * Planes,
       x.scale + static_cast<std::int64_t>(row) * x.units,

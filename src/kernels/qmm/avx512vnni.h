@@ -14,13 +14,37 @@ namespace {
   return sums;
 }
 
-// 64 codes of Bits bits in natural order, of which the first `count` are there.
+// Byte i: code i of 64, of which the first `count` are there, a multiple of 32. Reads no byte behind those.
 template <int Bits>
-inline __m512i unpack(const std::uint8_t* p, std::int64_t count) {
-  const auto half = [&](const std::uint8_t* from, std::int64_t left) {
-    return left > 0 ? _mm512_cvtepi16_epi8(natural_codes<Bits>(from)) : _mm256_setzero_si256();
-  };
-  return _mm512_inserti64x4(_mm512_castsi256_si512(half(p, count)), half(p + 4 * Bits, count - 32), 1);
+[[gnu::always_inline]] inline __m512i unpack(const std::uint8_t* p, std::int64_t count) {
+  // Each 128-bit lane takes the words that hold its 16 codes; each 16-bit lane the two bytes that hold its
+  // pair of codes, which never spread over three.
+  alignas(64) static constexpr auto tables = [] {
+    struct {
+      std::int16_t words[32];
+      std::int8_t bytes[64];
+      std::int16_t shifts[32];
+    } t{};
+    for (int lane = 0; lane < 4; ++lane) {
+      for (int i = 0; i < 8; ++i) {
+        t.words[lane * 8 + i] = static_cast<std::int16_t>((lane * Bits + i) % 32);
+        t.bytes[lane * 16 + 2 * i] = static_cast<std::int8_t>(i * 2 * Bits / 8);
+        t.bytes[lane * 16 + 2 * i + 1] = static_cast<std::int8_t>(i * 2 * Bits / 8 + 1);
+        t.shifts[lane * 8 + i] = static_cast<std::int16_t>(i * 2 * Bits % 8);
+      }
+    }
+    return t;
+  }();
+  const std::int64_t bytes = count >= 64 ? 8 * Bits : count / 8 * Bits;
+  const __m512i packed = _mm512_maskz_loadu_epi8(bytes <= 0 ? 0 : ~0ull >> (64 - bytes), p);
+  const __m512i lanes = _mm512_permutexvar_epi16(_mm512_load_si512(tables.words), packed);
+  const __m512i pairs = _mm512_srlv_epi16(_mm512_shuffle_epi8(lanes, _mm512_load_si512(tables.bytes)),
+                                          _mm512_load_si512(tables.shifts));
+  constexpr int mask = (1 << Bits) - 1;
+  const __m512i low = _mm512_and_si512(pairs, _mm512_set1_epi16(mask));
+  // low | (pairs << (8 - Bits) & high)
+  return _mm512_ternarylogic_epi64(low, _mm512_slli_epi16(pairs, 8 - Bits),
+                                   _mm512_set1_epi16(static_cast<short>(mask << 8)), 0xf8);
 }
 
 // The codes of a chunk, one to a byte, in the order of layout.h; zeros behind the first `bytes` bytes.
