@@ -3,7 +3,7 @@
 # asks for root unless a system package is missing. Afterwards everything builds without a network.
 #
 #   scripts/setup.sh            what `./dev run` and `./dev test` need
-#   scripts/setup.sh --checks   and the formatter and sanitizer run-times of the continuous checks
+#   scripts/setup.sh --checks   and what the continuous checks need: formatter, sanitizers' run-times, Arm emulator
 #   POME_MLX=cuda-13 scripts/setup.sh   MLX's CUDA backend instead of the machine's usual one
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,7 +23,7 @@ as_root() {
 debian=(clang-19 lld-19 cmake ninja-build pkg-config python3-pip ca-certificates
   nlohmann-json3-dev libfmt-dev libspdlog-dev libcli11-dev libedit-dev libcurl4-openssl-dev libssl-dev libopenblas-dev libgtest-dev libbenchmark-dev)
 brew=(cmake ninja pkg-config nlohmann-json fmt spdlog cli11 openssl@3 googletest google-benchmark)
-[ "${1:-}" = --checks ] && debian+=(clang-format-19 libclang-rt-19-dev)
+[ "${1:-}" = --checks ] && debian+=(clang-format-19 libclang-rt-19-dev g++-aarch64-linux-gnu qemu-user)
 
 apt_updated=no
 apt_install() {

@@ -3,6 +3,11 @@
 #include <cstdlib>
 #include <string>
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 namespace pome::kernels {
 namespace {
 
@@ -18,6 +23,14 @@ bool has_avx512vnni() {
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512vnni");
 }
+#elif defined(__aarch64__)
+bool has_neondot() {
+#if defined(__linux__)
+  return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#else
+  return true;  // every Apple processor with this instruction set has them
+#endif
+}
 #endif
 
 constexpr IsaRow table[] = {
@@ -25,6 +38,8 @@ constexpr IsaRow table[] = {
 #if defined(__x86_64__)
     {Isa::avx2, "avx2", has_avx2},
     {Isa::avx512vnni, "avx512vnni", has_avx512vnni},
+#elif defined(__aarch64__)
+    {Isa::neondot, "neondot", has_neondot},
 #endif
 };
 

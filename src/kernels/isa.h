@@ -9,8 +9,8 @@
 
 namespace pome::kernels {
 
-// In rising order: a level executes everything below it.
-enum class Isa : std::uint8_t { scalar, avx2, avx512vnni };
+// In rising order, within a family of processors: a level executes everything below it.
+enum class Isa : std::uint8_t { scalar, avx2, avx512vnni, neondot };
 
 struct IsaRow {
   Isa isa;

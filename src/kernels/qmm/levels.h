@@ -17,6 +17,7 @@ namespace pome::kernels::qmm {
 POME_QMM_LEVEL(scalar)
 POME_QMM_LEVEL(avx2)
 POME_QMM_LEVEL(avx512vnni)
+POME_QMM_LEVEL(neondot)
 
 #undef POME_QMM_LEVEL
 

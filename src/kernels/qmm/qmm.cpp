@@ -19,6 +19,8 @@ constexpr Row table[] = {
     {Isa::avx2, Storage::words, Storage::words, 16, avx2::quantize, avx2::gemv, avx2::gemm},
     {Isa::avx512vnni, Storage::planes, Storage::bytes, 32, avx512vnni::quantize, avx512vnni::gemv,
      avx512vnni::gemm},
+#elif defined(__aarch64__)
+    {Isa::neondot, Storage::planes, Storage::bytes, 8, neondot::quantize, neondot::gemv, neondot::gemm},
 #endif
 };
 
