@@ -17,7 +17,6 @@ struct Tested {
   Precision precision;
   double quantized = 5e-4;
   double cached = 2e-5;
-  bool kv_bits_4 = false;
 
   std::unique_ptr<Backend> make() const {
     return make_backend(backend, {.precision = precision, .threads = 3});
@@ -25,7 +24,7 @@ struct Tested {
 };
 
 inline constexpr Tested every_backend[] = {
-    {.name = "reference", .backend = "reference", .precision = Precision::exact, .kv_bits_4 = true},
+    {.name = "reference", .backend = "reference", .precision = Precision::exact},
     {.name = "cpu_exact", .backend = "cpu", .precision = Precision::exact},
     {.name = "cpu", .backend = "cpu", .precision = Precision::standard, .quantized = 2e-2, .cached = 3e-3},
     {.name = "cpu_fast", .backend = "cpu", .precision = Precision::fast, .quantized = 6, .cached = 3e-3},

@@ -49,6 +49,14 @@ inline void store_f16(std::uint16_t* p, Lanes a, int count) {
 inline Lanes load_i8(const std::int8_t* p, int count) {
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(first_lanes(count), p)))};
 }
+// 16 codes in 8 bytes: lane l in the lower half of byte l, lane 8 + l in the upper.
+inline Lanes load_u4(const std::uint8_t* p) {
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  const __m128i low = _mm_set1_epi8(15);
+  const __m128i codes =
+      _mm_unpacklo_epi64(_mm_and_si128(bytes, low), _mm_and_si128(_mm_srli_epi16(bytes, 4), low));
+  return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(codes))};
+}
 // a must be whole, from -128 to 127.
 inline void store_i8(std::int8_t* p, Lanes a, int count) {
   _mm512_mask_cvtepi32_storeu_epi8(p, first_lanes(count), _mm512_cvtps_epi32(a.v));
@@ -136,6 +144,12 @@ inline Lanes load_i8(const std::int8_t* p, int count) {
   const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(part));
   return {{_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
            _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))}};
+}
+inline Lanes load_u4(const std::uint8_t* p) {
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  const __m128i low = _mm_set1_epi8(15);
+  return {{_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_and_si128(bytes, low))),
+           _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_and_si128(_mm_srli_epi16(bytes, 4), low)))}};
 }
 inline void store_i8(std::int8_t* p, Lanes a, int count) {
   alignas(32) std::int32_t whole[lane_count];
@@ -238,6 +252,9 @@ inline void store_f16(std::uint16_t* p, Lanes a, int count) {
 
 inline Lanes load_i8(const std::int8_t* p, int count) {
   return each_lane([&](int l) { return l < count ? static_cast<float>(p[l]) : 0.0f; });
+}
+inline Lanes load_u4(const std::uint8_t* p) {
+  return each_lane([&](int l) { return static_cast<float>(l < 8 ? p[l] & 15 : p[l - 8] >> 4); });
 }
 inline void store_i8(std::int8_t* p, Lanes a, int count) {
   for (int l = 0; l < count && l < lane_count; ++l) p[l] = static_cast<std::int8_t>(a.v[l]);

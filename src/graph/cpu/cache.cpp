@@ -13,8 +13,14 @@ using kernels::CacheType;
 
 constexpr std::align_val_t alignment{64};
 
-std::size_t element_bytes(CacheType type) {
-  return type == CacheType::f32 ? 4 : type == CacheType::f16 ? 2 : 1;
+CacheType stored_type(const CacheOptions& options, CacheType plain) {
+  if (options.kv_bits == 0) return plain;
+  return options.kv_bits == 4 ? CacheType::u4 : CacheType::i8;
+}
+
+// Under 4 bits keys and values have groups of one size.
+int shared_group(const CacheLayer& layer, const CacheOptions& options) {
+  return std::min(kv_group(layer.head_dim, options), kv_group(layer.value_size(), options));
 }
 
 std::size_t vectors_of(const CacheLayer& layer) {
@@ -23,16 +29,18 @@ std::size_t vectors_of(const CacheLayer& layer) {
 
 }  // namespace
 
-KvBlock::KvBlock(const CacheLayer& layer, CacheType type) {
+KvBlock::KvBlock(const CacheLayer& layer, CacheType type, const CacheOptions& options) {
   const auto aligned = [&](int elements) {
-    return (vectors_of(layer) * static_cast<std::size_t>(elements) * element_bytes(type) + 63) / 64 * 64;
+    return (vectors_of(layer) * kernels::vector_bytes(type, elements) + 63) / 64 * 64;
   };
-  const std::size_t scales = type == CacheType::i8 ? vectors_of(layer) * sizeof(float) : 0;
+  const auto scales = [&](int elements) {
+    return vectors_of(layer) * kernels::scale_bytes(type, elements, shared_group(layer, options));
+  };
   const std::size_t keys = aligned(layer.head_dim);
   key_scales_ = keys + aligned(layer.stored_value_size());
   values_ = layer.own_values ? keys : 0;
-  value_scales_ = layer.own_values ? key_scales_ + scales : key_scales_;
-  size_ = value_scales_ + scales;
+  value_scales_ = layer.own_values ? key_scales_ + scales(layer.head_dim) : key_scales_;
+  size_ = value_scales_ + scales(layer.own_values ? layer.value_size() : layer.head_dim);
   bytes_ = static_cast<std::byte*>(::operator new(size_, alignment));
   std::memset(bytes_, 0, size_);
 }
@@ -54,16 +62,11 @@ StateBuffer::StateBuffer(std::int64_t size)
 StateBuffer::~StateBuffer() { ::operator delete(data_, alignment); }
 
 CpuCache::CpuCache(CachePlan plan, CacheOptions options, CacheType type)
-    : plan_(std::move(plan)),
-      options_(options),
-      type_(options.kv_bits > 0 ? CacheType::i8 : type),
-      layers_(plan_.size()) {
+    : plan_(std::move(plan)), options_(options), type_(stored_type(options, type)), layers_(plan_.size()) {
   check_cache_options(plan_, options_);
-  if (options_.kv_bits == 4) {
-    throw error(ErrorKind::unsupported, "kv_bits 4: caches on CPUs have 8 bits or none")
-        .with_hint("--kv-bits 8");
-  }
 }
+
+int CpuCache::scale_group(std::size_t layer) const { return shared_group(plan_[layer], options_); }
 
 void CpuCache::put(Layer& layer, std::size_t index, std::shared_ptr<KvBlock> block) {
   if (index >= layer.blocks.size()) {
@@ -94,7 +97,7 @@ void CpuCache::prepare(int rows) {
       put(layer, tail, std::make_shared<KvBlock>(*layer.blocks[tail]));
     }
     for (std::size_t b = layer.blocks.size(); b < wanted; ++b) {
-      put(layer, b, std::make_shared<KvBlock>(plan_[i], type_));
+      put(layer, b, std::make_shared<KvBlock>(plan_[i], type_, options_));
     }
   }
 }
@@ -103,13 +106,14 @@ void CpuCache::store(int layer, int position, const float* key, const float* val
   const CacheLayer& shape = plan_[static_cast<std::size_t>(layer)];
   const KvBlock& block =
       *layers_[static_cast<std::size_t>(layer)].blocks[static_cast<std::size_t>(position / cache_block)];
-  const bool scaled = type_ == CacheType::i8;
-  const auto store_heads = [&](const float* from, int elements, std::byte* to, float* scales) {
+  const auto store_heads = [&](const float* from, int elements, std::byte* to, std::byte* scales) {
+    const int group = shared_group(shape, options_);
+    const std::size_t bytes = kernels::vector_bytes(type_, elements);
+    const std::size_t scale = kernels::scale_bytes(type_, elements, group);
     for (int head = 0; head < shape.kv_heads; ++head) {
       const auto vector = static_cast<std::size_t>(head * cache_block + position % cache_block);
-      kernels::store_head(type_, from + std::ptrdiff_t{head} * elements, elements,
-                          to + vector * static_cast<std::size_t>(elements) * element_bytes(type_),
-                          scaled ? scales + vector : nullptr);
+      kernels::store_head(type_, from + std::ptrdiff_t{head} * elements, elements, group, to + vector * bytes,
+                          scales + vector * scale);
     }
   };
   store_heads(key, shape.head_dim, block.keys(), block.key_scales());
@@ -120,16 +124,21 @@ kernels::KeyValues CpuCache::view(int layer) const {
   const Layer& from = layers_[static_cast<std::size_t>(layer)];
   const CacheLayer& shape = plan_[static_cast<std::size_t>(layer)];
   const int value_stride = shape.own_values ? shape.value_size() : shape.head_dim;
+  const int group = shared_group(shape, options_);
+  const auto groups = [&](int elements) { return type_ == CacheType::u4 ? elements / group : 0; };
   return {.keys = from.keys.data(),
           .values = from.values.data(),
-          .key_scales = type_ == CacheType::i8 ? from.key_scales.data() : nullptr,
-          .value_scales = type_ == CacheType::i8 ? from.value_scales.data() : nullptr,
+          .key_scales = from.key_scales.data(),
+          .value_scales = from.value_scales.data(),
           .type = type_,
           .block_positions = cache_block,
           .head_stride = std::int64_t{cache_block} * shape.head_dim,
           .position_stride = shape.head_dim,
           .value_head_stride = std::int64_t{cache_block} * value_stride,
-          .value_position_stride = value_stride};
+          .value_position_stride = value_stride,
+          .group = group,
+          .key_groups = groups(shape.head_dim),
+          .value_groups = groups(shape.own_values ? shape.value_size() : shape.head_dim)};
 }
 
 const float* CpuCache::state(int layer) const {
@@ -218,10 +227,12 @@ std::size_t CpuCache::bytes() const {
     const CacheLayer& shape = plan_[i];
     const auto state = static_cast<std::size_t>(shape.state_size) * sizeof(float);
     for (const auto& held : {layers_[i].state, layers_[i].next}) sum += held ? state : 0;
-    const std::size_t vectors = shape.own_values ? 2 : 1;
-    std::size_t position =
-        static_cast<std::size_t>(shape.head_dim + shape.stored_value_size()) * element_bytes(type_);
-    if (type_ == CacheType::i8) position += vectors * sizeof(float);
+    std::size_t position = 0;
+    for (const int elements : {shape.head_dim, shape.stored_value_size()}) {
+      if (elements == 0) continue;
+      position += kernels::vector_bytes(type_, elements) +
+                  kernels::scale_bytes(type_, elements, shared_group(shape, options_));
+    }
     position *= static_cast<std::size_t>(shape.kv_heads);
     for (std::size_t b = 0; b < layers_[i].blocks.size(); ++b) {
       if (layers_[i].blocks[b] != nullptr) sum += position * static_cast<std::size_t>(held_in(b));

@@ -6,19 +6,19 @@
 
 namespace pome::graph {
 
-// 64 positions of one layer: keys [K, 64, C], values [K, 64, Cv] unless they lie in the keys, and for int8 a
-// scale per head and position of each [K, 64]. Aligned to 64 bytes.
+// 64 positions of one layer: keys [K, 64, C], values [K, 64, Cv] unless they lie in the keys, and for
+// quantized caches the scales of each [K, 64, scale_bytes()]. Aligned to 64 bytes.
 class KvBlock {
  public:
-  KvBlock(const CacheLayer& layer, kernels::CacheType type);
+  KvBlock(const CacheLayer& layer, kernels::CacheType type, const CacheOptions& options);
   KvBlock(const KvBlock& other);
   KvBlock& operator=(const KvBlock&) = delete;
   ~KvBlock();
 
   std::byte* keys() const { return bytes_; }
   std::byte* values() const { return bytes_ + values_; }
-  float* key_scales() const { return reinterpret_cast<float*>(bytes_ + key_scales_); }
-  float* value_scales() const { return reinterpret_cast<float*>(bytes_ + value_scales_); }
+  std::byte* key_scales() const { return bytes_ + key_scales_; }
+  std::byte* value_scales() const { return bytes_ + value_scales_; }
 
  private:
   // Offsets in bytes.
@@ -47,7 +47,7 @@ class StateBuffer {
 // behind. A row is rounded when it is stored, before anything reads it.
 class CpuCache final : public Cache {
  public:
-  // `type` says how elements are kept without kv_bits: f16 or f32. Throws Error(unsupported) for kv_bits 4.
+  // `type` says how elements are kept without kv_bits: f16 or f32.
   CpuCache(CachePlan plan, CacheOptions options, kernels::CacheType type);
 
   // Throws Error(corrupt).
@@ -85,12 +85,13 @@ class CpuCache final : public Cache {
     std::vector<std::shared_ptr<KvBlock>> blocks;  // null once no later row can see them
     std::vector<const void*> keys;                 // of every block, as KeyValues has them
     std::vector<const void*> values;
-    std::vector<const float*> key_scales;
-    std::vector<const float*> value_scales;
+    std::vector<const void*> key_scales;
+    std::vector<const void*> value_scales;
     std::shared_ptr<StateBuffer> state;
     std::shared_ptr<StateBuffer> next;  // this cache's alone, kept from step to step
   };
 
+  int scale_group(std::size_t layer) const;  // elements under one scale with 4 bits
   Visibility visible(std::size_t layer) const { return visibility(plan_[layer], options_); }
   int first_held(std::size_t layer) const;  // start of the unbroken run of blocks that ends the layer
   bool can_resume(int n) const;

@@ -1,8 +1,8 @@
 // A cache as tensors. `length` int32 [1]; per layer `layers.<i>.blocks` int32 [n], the indices of the full
 // blocks held, and `layers.<i>.keys` [K, 64·n + length mod 64, C] and, unless they lie in the keys, `.values`
 // [K, …, Cv]: those blocks end to end,
-// then the tail. int8 caches have `.codes` and `.scales` [K, positions] of each instead, and layers with a
-// state `.state` [size] and nothing else.
+// then the tail. Quantized caches have `.codes` and `.scales` [K, positions, …] of each instead, and layers
+// with a state `.state` [size] and nothing else.
 #include <algorithm>
 #include <cstring>
 
@@ -55,15 +55,11 @@ struct Part {
   std::size_t vector_bytes;
 };
 
-std::vector<Part> parts_of(std::size_t layer, const CacheLayer& shape, CacheType type) {
+std::vector<Part> parts_of(std::size_t layer, const CacheLayer& shape, CacheType type, int group) {
   const auto keys = [](const KvBlock& block) { return block.keys(); };
   const auto values = [](const KvBlock& block) { return block.values(); };
-  const auto key_scales = [](const KvBlock& block) {
-    return reinterpret_cast<std::byte*>(block.key_scales());
-  };
-  const auto value_scales = [](const KvBlock& block) {
-    return reinterpret_cast<std::byte*>(block.value_scales());
-  };
+  const auto key_scales = [](const KvBlock& block) { return block.key_scales(); };
+  const auto value_scales = [](const KvBlock& block) { return block.value_scales(); };
   const std::string at = fmt::format("layers.{}.", layer);
   const auto width = static_cast<std::size_t>(shape.head_dim);
   const auto value_width = static_cast<std::size_t>(shape.value_size());
@@ -73,6 +69,14 @@ std::vector<Part> parts_of(std::size_t layer, const CacheLayer& shape, CacheType
              {at + "keys.scales", Dtype::f32, 1, key_scales, 4},
              {at + "values.codes", Dtype::i8, shape.value_size(), values, value_width},
              {at + "values.scales", Dtype::f32, 1, value_scales, 4}};
+  } else if (type == CacheType::u4) {
+    const std::int64_t scales = 2 * shape.head_dim / group,
+                       value_scale_count = 2 * shape.value_size() / group;
+    parts = {{at + "keys.codes", Dtype::u8, shape.head_dim / 2, keys, width / 2},
+             {at + "keys.scales", Dtype::f16, scales, key_scales, static_cast<std::size_t>(scales) * 2},
+             {at + "values.codes", Dtype::u8, shape.value_size() / 2, values, value_width / 2},
+             {at + "values.scales", Dtype::f16, value_scale_count, value_scales,
+              static_cast<std::size_t>(value_scale_count) * 2}};
   } else {
     const std::size_t size = type == CacheType::f16 ? 2 : 4;
     const Dtype dtype = type == CacheType::f16 ? Dtype::f16 : Dtype::f32;
@@ -116,7 +120,7 @@ std::vector<formats::Tensor> CpuCache::save() const {
     saved.push_back(index_tensor(fmt::format("layers.{}.blocks", i), held));
     const std::int64_t positions = static_cast<std::int64_t>(held.size()) * cache_block + rest;
     if (positions == 0) continue;
-    for (const Part& part : parts_of(i, plan_[i], type_)) {
+    for (const Part& part : parts_of(i, plan_[i], type_, scale_group(i))) {
       std::byte* data = nullptr;
       saved.push_back(new_tensor(part.name, part.dtype, {plan_[i].kv_heads, positions, part.width}, &data));
       const auto copy = [&](std::size_t block, std::int64_t first, int count) {
@@ -158,7 +162,8 @@ std::unique_ptr<CpuCache> CpuCache::restore(CachePlan plan, CacheOptions options
     const CacheLayer& shape = cache->plan_[i];
     const std::int64_t positions = static_cast<std::int64_t>(held.size()) * cache_block + rest;
     // save() writes nothing where nothing is held.
-    const std::vector<Part> parts = positions == 0 ? std::vector<Part>{} : parts_of(i, shape, cache->type_);
+    const std::vector<Part> parts =
+        positions == 0 ? std::vector<Part>{} : parts_of(i, shape, cache->type_, cache->scale_group(i));
     for (const Part& part : parts) {
       const formats::Tensor& tensor = saved.at(part.name);
       const std::vector<std::int64_t> expected{shape.kv_heads, positions, part.width};
@@ -171,7 +176,7 @@ std::unique_ptr<CpuCache> CpuCache::restore(CachePlan plan, CacheOptions options
     const Visibility seen = cache->visible(i);
     std::int64_t first = 0;
     const auto take = [&](int block, int count) {
-      auto made = std::make_shared<KvBlock>(shape, cache->type_);
+      auto made = std::make_shared<KvBlock>(shape, cache->type_, cache->options_);
       for (const Part& part : parts) {
         auto* data = const_cast<std::byte*>(saved.at(part.name).data);
         for_heads(

@@ -150,8 +150,28 @@ void check(const AttentionSpec& spec) {
   }
 }
 
-void store_head(CacheType type, const float* x, int head_dim, void* to, float* i8_scale) {
-  attention::active().store_head(type, x, head_dim, to, i8_scale);
+std::size_t vector_bytes(CacheType type, int elements) {
+  const auto count = static_cast<std::size_t>(elements);
+  switch (type) {
+    case CacheType::f32:
+      return 4 * count;
+    case CacheType::f16:
+      return 2 * count;
+    case CacheType::i8:
+      return count;
+    case CacheType::u4:
+      break;
+  }
+  return count / 2;
+}
+
+std::size_t scale_bytes(CacheType type, int elements, int group) {
+  if (type == CacheType::i8) return sizeof(float);
+  return type == CacheType::u4 ? static_cast<std::size_t>(elements / group) * 2 * sizeof(std::uint16_t) : 0;
+}
+
+void store_head(CacheType type, const float* x, int head_dim, int group, void* to, void* scales) {
+  attention::active().store_head(type, x, head_dim, group, to, scales);
 }
 
 int attention_units(const AttentionSpec& spec, const AttentionRows& rows) {

@@ -43,27 +43,35 @@ struct AttentionSpec {
 // Throws Error(unsupported) for a head size or grouping that the kernels do not do.
 void check(const AttentionSpec& spec);
 
-enum class CacheType : std::uint8_t { f16, f32, i8 };
+enum class CacheType : std::uint8_t { f16, f32, i8, u4 };
 
 // One layer of one sequence: position p, kv head h lies in block p / block_positions at element
 // h·head_stride + (p % block_positions)·position_stride. Owns nothing.
 struct KeyValues {
   const void* const* keys = nullptr;  // per block; null where no row looks any more
   const void* const* values = nullptr;
-  const float* const* key_scales = nullptr;  // i8 only, per block: [K, block_positions]
-  const float* const* value_scales = nullptr;
+  const void* const* key_scales = nullptr;  // i8 and u4, per block: [K, block_positions, scale_bytes()]
+  const void* const* value_scales = nullptr;
   CacheType type = CacheType::f16;
   int block_positions = 64;  // a multiple of 16
   std::int64_t head_stride = 0;
   std::int64_t position_stride = 0;
   std::int64_t value_head_stride = 0;  // of values, where theirs differ
   std::int64_t value_position_stride = 0;
+  int group = 0;         // u4: elements under one scale, a multiple of 16
+  int key_groups = 0;    // u4: scales of one key
+  int value_groups = 0;  // u4: scales from one value to the next
 };
 
+// Bytes of one head's elements of one position, and of the scales beside them.
+std::size_t vector_bytes(CacheType type, int elements);
+std::size_t scale_bytes(CacheType type, int elements, int group);
+
 // Writes one head's C floats of one position as a cache stores them: float16 rounded to nearest even and
-// saturating; i8 in 255 steps up to the largest magnitude, with the step in *i8_scale (NaN where x is not
-// finite).
-void store_head(CacheType type, const float* x, int head_dim, void* to, float* i8_scale);
+// saturating; i8 in 255 steps up to the largest magnitude, with the step as a float in *scales; u4 in 16
+// steps from the least to the largest element of each group, with step and least as float16s in *scales.
+// Scales are NaN where x is not finite.
+void store_head(CacheType type, const float* x, int head_dim, int group, void* to, void* scales);
 
 // Rows [0, rows) of a sequence, at positions first_position …; `length` positions are cached, these rows'
 // among them. q: [rows, H·C], out: [rows, H·Cv], q_stride and out_stride floats from row to row.

@@ -23,41 +23,53 @@ const Functions& scalar() { return *attention::rows().front().functions; }
 struct Cache {
   std::vector<float> keys, values;
   std::vector<std::vector<std::uint8_t>> blocks[2];
-  std::vector<std::vector<float>> scales[2];
+  std::vector<std::vector<std::uint8_t>> scales[2];
   std::vector<const void*> pointers[2];
-  std::vector<const float*> scale_pointers[2];
+  std::vector<const void*> scale_pointers[2];
   KeyValues view;
   AttentionSpec spec;
+  static constexpr int group = 16;
+
+  // 4 bits need heads of whole groups.
+  static bool can(const AttentionSpec& spec, CacheType type) {
+    return type != CacheType::u4 || (spec.head_dim % group == 0 && spec.value_size() % group == 0);
+  }
 
   Cache(const AttentionSpec& with, int length, CacheType type, int block = 64)
       : keys(gaussian(length, with.kv_heads * with.head_dim, false, 11)),
         values(gaussian(length, with.kv_heads * with.value_size(), false, 12)),
         spec(with) {
-    const int size = type == CacheType::f16 ? 2 : type == CacheType::f32 ? 4 : 1;
     const auto kv_heads = spec.kv_heads;
     for (int side = 0; side < 2; ++side) {
       const int head_dim = side == 0 ? spec.head_dim : spec.value_size();
       for (int first = 0; first < length; first += block) {
-        blocks[side].emplace_back(static_cast<std::size_t>(kv_heads * block * head_dim * size));
-        scales[side].emplace_back(static_cast<std::size_t>(kv_heads * block), 0.0f);
+        const auto vectors = static_cast<std::size_t>(kv_heads * block);
+        blocks[side].emplace_back(vectors * vector_bytes(type, head_dim));
+        scales[side].emplace_back(vectors * scale_bytes(type, head_dim, group));
       }
       for (int p = 0; p < length; ++p) {
         for (int h = 0; h < kv_heads; ++h) {
           float* x = (side == 0 ? keys : values).data() + (p * kv_heads + h) * head_dim;
-          std::uint8_t* to = blocks[side][static_cast<std::size_t>(p / block)].data() +
-                             ((h * block + p % block) * head_dim) * size;
-          float& scale = scales[side][static_cast<std::size_t>(p / block)]
-                               [static_cast<std::size_t>(h * block + p % block)];
-          scalar().store_head(type, x, head_dim, to, &scale);
+          const auto at = static_cast<std::size_t>(p / block),
+                     vector = static_cast<std::size_t>(h * block + p % block);
+          std::uint8_t* to = blocks[side][at].data() + vector * vector_bytes(type, head_dim);
+          std::uint8_t* scale = scales[side][at].data() + vector * scale_bytes(type, head_dim, group);
+          scalar().store_head(type, x, head_dim, group, to, scale);
           for (int c = 0; c < head_dim; ++c) {
             if (type == CacheType::i8)
-              x[c] = static_cast<float>(reinterpret_cast<std::int8_t*>(to)[c]) * scale;
+              x[c] = static_cast<float>(reinterpret_cast<std::int8_t*>(to)[c]) *
+                     get_element(scale, 0, Element::f32);
+            if (type == CacheType::u4) {
+              const int code = c % 16 < 8 ? to[c / 16 * 8 + c % 8] & 15 : to[c / 16 * 8 + c % 8] >> 4;
+              x[c] = std::fma(static_cast<float>(code), get_element(scale, c / group * 2, Element::f16),
+                              get_element(scale, c / group * 2 + 1, Element::f16));
+            }
             if (type == CacheType::f16) x[c] = get_element(to, c, Element::f16);
           }
         }
       }
       for (const auto& bytes : blocks[side]) pointers[side].push_back(bytes.data());
-      for (const auto& floats : scales[side]) scale_pointers[side].push_back(floats.data());
+      for (const auto& bytes : scales[side]) scale_pointers[side].push_back(bytes.data());
     }
     view = {pointers[0].data(),
             pointers[1].data(),
@@ -68,7 +80,10 @@ struct Cache {
             std::int64_t{block} * spec.head_dim,
             spec.head_dim,
             std::int64_t{block} * spec.value_size(),
-            spec.value_size()};
+            spec.value_size(),
+            group,
+            spec.head_dim / group,
+            spec.value_size() / group};
   }
 };
 
@@ -183,7 +198,8 @@ std::vector<Case> cases() {
 TEST(Attention, EveryLevelIsCloseToFloat64AndEqualsTheScalarTwin) {
   for (const Case& c : cases()) {
     const std::vector<float> q = gaussian(c.rows, c.spec.heads * c.spec.head_dim, false, 3);
-    for (CacheType type : {CacheType::f16, CacheType::f32, CacheType::i8}) {
+    for (CacheType type : {CacheType::f16, CacheType::f32, CacheType::i8, CacheType::u4}) {
+      if (!Cache::can(c.spec, type)) continue;
       const Cache cache(c.spec, c.length, type);
       const std::vector<float> expected = run(scalar(), c, cache, q, 0, c.rows, c.length);
       EXPECT_LE(reference_error(c, cache, q, expected), 4e-6)
@@ -276,13 +292,14 @@ TEST(Attention, ReadsKeysAndValuesOfAForwardPassInPlace) {
 }
 
 TEST(Attention, ValuesMayBeTheBeginningsOfKeys) {
-  Case c = {spec_of(8, 1, 72), 20, 250, 270};
-  c.spec.value_dim = 56;
-  const std::vector<float> q = gaussian(c.rows, 8 * 72, false, 3);
-  for (CacheType type : {CacheType::f16, CacheType::i8}) {
+  for (CacheType type : {CacheType::f16, CacheType::i8, CacheType::u4}) {
+    const int dim = type == CacheType::u4 ? 80 : 72, value_dim = type == CacheType::u4 ? 64 : 56;
+    Case c = {spec_of(8, 1, dim), 20, 250, 270};
+    c.spec.value_dim = value_dim;
+    const std::vector<float> q = gaussian(c.rows, 8 * dim, false, 3);
     Cache cache(c.spec, c.length, type);
     for (int p = 0; p < c.length; ++p) {
-      std::copy_n(cache.keys.begin() + p * 72, 56, cache.values.begin() + p * 56);
+      std::copy_n(cache.keys.begin() + p * dim, value_dim, cache.values.begin() + p * value_dim);
     }
     cache.view.values = cache.view.keys;
     cache.view.value_scales = cache.view.key_scales;
@@ -298,18 +315,40 @@ TEST(Attention, StoredHeadsAreTheSameOnEveryLevel) {
   for (int head_dim : {1, 16, 40, 128}) {
     std::vector<float> x = gaussian(1, head_dim, true, 9);
     x[0] = 1e6f;
-    for (CacheType type : {CacheType::f16, CacheType::f32, CacheType::i8}) {
-      std::vector<std::uint8_t> expected(static_cast<std::size_t>(head_dim * 4), 7);
-      float expected_scale = 0;
-      scalar().store_head(type, x.data(), head_dim, expected.data(), &expected_scale);
+    for (CacheType type : {CacheType::f16, CacheType::f32, CacheType::i8, CacheType::u4}) {
+      if (!Cache::can(spec_of(1, 1, head_dim), type)) continue;
+      std::vector<std::uint8_t> expected(static_cast<std::size_t>(head_dim * 4), 7), expected_scales(64, 7);
+      scalar().store_head(type, x.data(), head_dim, Cache::group, expected.data(), expected_scales.data());
       for (const Row* row : levels()) {
-        std::vector<std::uint8_t> to(expected.size(), 7);
-        float scale = 0;
-        row->functions->store_head(type, x.data(), head_dim, to.data(), &scale);
+        std::vector<std::uint8_t> to(expected.size(), 7), scales(expected_scales.size(), 7);
+        row->functions->store_head(type, x.data(), head_dim, Cache::group, to.data(), scales.data());
         EXPECT_EQ(to, expected) << isa_name(row->isa);
-        EXPECT_EQ(scale, expected_scale) << isa_name(row->isa);
+        EXPECT_EQ(scales, expected_scales) << isa_name(row->isa);
       }
     }
+  }
+}
+
+TEST(Attention, FourBitsAreWithinHalfAStep) {
+  std::vector<float> x = gaussian(1, 64, false, 9);
+  for (std::size_t i = 16; i < 32; ++i) x[i] = 3;         // a group without a spread
+  for (std::size_t i = 32; i < 48; ++i) x[i] += 1000.0f;  // far from zero
+  std::uint8_t codes[32], scales[16];
+  for (const Row* row : levels()) {
+    row->functions->store_head(CacheType::u4, x.data(), 64, 16, codes, scales);
+    for (int c = 0; c < 64; ++c) {
+      const float step = get_element(scales, c / 16 * 2, Element::f16),
+                  least = get_element(scales, c / 16 * 2 + 1, Element::f16);
+      const int code = c % 16 < 8 ? codes[c / 16 * 8 + c % 8] & 15 : codes[c / 16 * 8 + c % 8] >> 4;
+      // float16 rounds the least element too: by half a unit of 1,000 at most.
+      EXPECT_NEAR(least + step * static_cast<float>(code), x[static_cast<std::size_t>(c)],
+                  0.51f * step + (c / 16 == 2 ? 0.5f : 2e-3f));
+    }
+    x[40] = INFINITY;
+    row->functions->store_head(CacheType::u4, x.data(), 64, 16, codes, scales);
+    EXPECT_TRUE(std::isnan(get_element(scales, 4, Element::f16))) << isa_name(row->isa);
+    EXPECT_FALSE(std::isnan(get_element(scales, 2, Element::f16))) << isa_name(row->isa);
+    x[40] = 1000;
   }
 }
 
@@ -321,7 +360,7 @@ TEST(Attention, WhatIsNotFiniteStaysSoInAnInt8Cache) {
         x[at] = bad;
         std::vector<std::int8_t> to(40);
         float scale = 0;
-        row->functions->store_head(CacheType::i8, x.data(), 40, to.data(), &scale);
+        row->functions->store_head(CacheType::i8, x.data(), 40, 0, to.data(), &scale);
         EXPECT_TRUE(std::isnan(scale)) << isa_name(row->isa);
       }
     }

@@ -39,7 +39,7 @@ struct Functions {
   void (*merge)(const State& into, const State& next, int count, int value_dim);
   // out[c] = values[c] / total, for one query.
   void (*finish)(const float* values, float total, int value_dim, float* out);
-  void (*store_head)(CacheType type, const float* x, int head_dim, void* to, float* i8_scale);
+  void (*store_head)(CacheType type, const float* x, int head_dim, int group, void* to, void* scales);
 };
 
 namespace scalar {

@@ -18,20 +18,38 @@ constexpr int largest_rows = 2, largest_vectors = 2;  // 8 of AVX2's 16
 // The keys of a cache, or its values.
 struct Stored {
   const void* const* blocks;
-  const float* const* scales;
+  const void* const* scales;
   std::int64_t head_stride;
   std::int64_t position_stride;
   int dim;
+  int groups;
 };
 
 inline Stored keys_of(const KeyValues& cache, const AttentionSpec& spec) {
-  return {cache.keys, cache.key_scales, cache.head_stride, cache.position_stride, spec.head_dim};
+  return {cache.keys,    cache.key_scales, cache.head_stride, cache.position_stride,
+          spec.head_dim, cache.key_groups};
 }
 
 inline Stored values_of(const KeyValues& cache, const AttentionSpec& spec) {
   const bool own = cache.value_position_stride > 0;
-  return {cache.values, cache.value_scales, own ? cache.value_head_stride : cache.head_stride,
-          own ? cache.value_position_stride : cache.position_stride, spec.value_size()};
+  return {cache.values,
+          cache.value_scales,
+          own ? cache.value_head_stride : cache.head_stride,
+          own ? cache.value_position_stride : cache.position_stride,
+          spec.value_size(),
+          own ? cache.value_groups : cache.key_groups};
+}
+
+// One vector in 4 bits; scales: step and least element of each group.
+inline void decode_u4(const std::uint8_t* codes, const std::uint16_t* scales, int dim, int group,
+                      float* out) {
+  for (int begin = 0; begin < dim; begin += group, scales += 2) {
+    float pair[lane_count];
+    store_lanes(pair, load_lanes(scales, Element::f16, 0, 2));
+    for (int c = begin; c < begin + group && c < dim; c += lane_count) {
+      store_lanes(out + c, fma(load_u4(codes + c / 2), splat(pair[0]), splat(pair[1])));
+    }
+  }
 }
 
 // Positions first … first + count - 1 (within one block) of a kv head as floats, a vector_stride apart.
@@ -40,10 +58,17 @@ void decode_panel(const KeyValues& cache, const Stored& stored, int head, int fi
   const std::int64_t start = head * stored.head_stride + offset * stored.position_stride;
   for (int p = 0; p < count; ++p, out += vector_stride(stored.dim)) {
     const std::int64_t at = start + p * stored.position_stride;
+    const std::int64_t vector = std::int64_t{head} * cache.block_positions + offset + p;
+    if (cache.type == CacheType::u4) {
+      decode_u4(static_cast<const std::uint8_t*>(stored.blocks[block]) + at / 2,
+                static_cast<const std::uint16_t*>(stored.scales[block]) + vector * stored.groups * 2,
+                stored.dim, cache.group, out);
+      continue;
+    }
     for (int c = 0; c < stored.dim; c += lane_count) {
       const int n = stored.dim - c < lane_count ? stored.dim - c : lane_count;
       if (cache.type == CacheType::i8) {
-        const float scale = stored.scales[block][std::int64_t{head} * cache.block_positions + offset + p];
+        const float scale = static_cast<const float*>(stored.scales[block])[vector];
         store_lanes(out + c, load_i8(static_cast<const std::int8_t*>(stored.blocks[block]) + at + c, n) *
                                  splat(scale));
       } else {
@@ -322,8 +347,49 @@ void store_i8_head(const float* x, int head_dim, std::int8_t* to, float* scale) 
   }
 }
 
-void store_head(CacheType type, const float* x, int head_dim, void* to, float* i8_scale) {
-  if (type == CacheType::i8) return store_i8_head(x, head_dim, static_cast<std::int8_t*>(to), i8_scale);
+// Codes refer to step and least element as they are stored, so that rounding those costs no accuracy.
+void store_u4_head(const float* x, int head_dim, int group, std::uint8_t* to, std::uint16_t* scales) {
+  for (int begin = 0; begin < head_dim; begin += group, scales += 2) {
+    Lanes top = splat(-__builtin_inff()), bottom = splat(__builtin_inff()), zeros = splat(0);
+    for (int c = begin; c < begin + group; c += lane_count) {
+      const Lanes v = load_lanes(x + c);
+      top = max(top, v);
+      bottom = min(bottom, v);
+      zeros = zeros + v * splat(0);
+    }
+    if (sum(zeros) != 0) {  // NaN
+      scales[0] = scales[1] = 0x7e00;
+      for (int c = begin / 2; c < (begin + group) / 2; ++c) to[c] = 0;
+      continue;
+    }
+    const float least = -largest(splat(0) - bottom);
+    float pair[lane_count] = {};
+    pair[0] = (largest(top) - least) / 15.0f;
+    pair[1] = least;
+    store_f16(scales, saturated_f16(load_lanes(pair)), 2);
+    store_lanes(pair, load_lanes(scales, Element::f16, 0, 2));
+    const Lanes reciprocal = splat(pair[0] > 0 ? 1.0f / pair[0] : 0.0f), start = splat(pair[1]);
+    for (int c = begin; c < begin + group; c += lane_count) {
+      const Lanes steps = round_to_even((load_lanes(x + c) - start) * reciprocal);
+      float codes[lane_count];
+      store_lanes(codes, min(splat(15), max(splat(0), steps)));
+      for (int l = 0; l < lane_count / 2; ++l) {
+        const auto low = static_cast<unsigned>(codes[l]),
+                   high = static_cast<unsigned>(codes[l + lane_count / 2]);
+        to[c / 2 + l] = static_cast<std::uint8_t>(low | high << 4);
+      }
+    }
+  }
+}
+
+void store_head(CacheType type, const float* x, int head_dim, int group, void* to, void* scales) {
+  if (type == CacheType::i8) {
+    return store_i8_head(x, head_dim, static_cast<std::int8_t*>(to), static_cast<float*>(scales));
+  }
+  if (type == CacheType::u4) {
+    return store_u4_head(x, head_dim, group, static_cast<std::uint8_t*>(to),
+                         static_cast<std::uint16_t*>(scales));
+  }
   for (int c = 0; c < head_dim; c += lane_count) {
     const int n = head_dim - c < lane_count ? head_dim - c : lane_count;
     const Lanes v = load_lanes(x + c, n);
