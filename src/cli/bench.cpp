@@ -4,6 +4,7 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/verb.h"
+#include "services/bench_kernels.h"
 
 namespace pome::cli {
 namespace {
@@ -11,11 +12,13 @@ namespace {
 constexpr Example examples[]{
     {"pome bench demo", "512 prompt tokens, 128 generated"},
     {"pome bench ./my-model -p 512,4096 -g 128 -r 5 --json", ""},
+    {"pome bench --kernels gemv", "single operations, here products for one token"},
 };
 
 struct Bench {
   std::vector<std::string> words;
   services::BenchOptions options;
+  bool kernels = false;
   bool json = false;
 };
 
@@ -41,15 +44,15 @@ std::string text(const services::BenchReport& report) {
                                               "generation tokens/s", "of bandwidth", "overhead/step",
                                               "peak memory", "anonymous"}};
   for (const services::BenchRow& row : report.results) {
-    rows.push_back({std::to_string(row.prompt_tokens), std::to_string(row.generation_tokens),
-                    std::to_string(row.depth), std::to_string(row.batch),
-                    speed(row.prompt_tps, row.prompt_stddev),
-                    speed(row.generation_tps, row.generation_stddev),
-                    report.read_bandwidth_gbps > 0 && row.read_gbps > 0
-                        ? fmt::format("{:.2f}", row.read_gbps / report.read_bandwidth_gbps)
-                        : "-",
-                    row.read_gbps > 0 ? fmt::format("{:.3f} ms of {:.2f}", row.overhead_ms, row.step_ms) : "-",
-                    size_text(row.peak_memory_bytes), size_text(row.anonymous_memory_bytes)});
+    rows.push_back(
+        {std::to_string(row.prompt_tokens), std::to_string(row.generation_tokens), std::to_string(row.depth),
+         std::to_string(row.batch), speed(row.prompt_tps, row.prompt_stddev),
+         speed(row.generation_tps, row.generation_stddev),
+         report.read_bandwidth_gbps > 0 && row.read_gbps > 0
+             ? fmt::format("{:.2f}", row.read_gbps / report.read_bandwidth_gbps)
+             : "-",
+         row.read_gbps > 0 ? fmt::format("{:.3f} ms of {:.2f}", row.overhead_ms, row.step_ms) : "-",
+         size_text(row.peak_memory_bytes), size_text(row.anonymous_memory_bytes)});
   }
   std::string out = table(rows) + fmt::format("backend {}, {} threads", report.backend, report.threads);
   if (report.read_bandwidth_gbps > 0)
@@ -59,6 +62,24 @@ std::string text(const services::BenchReport& report) {
                        report.phase_us);
   }
   return out + "\n";
+}
+
+void bench_kernels(const Bench& o) {
+  const Interruptible interruptible;
+  const std::string filter = o.words.empty() ? "" : o.words.front();
+  const services::KernelReport report =
+      services::bench_kernels(filter, o.options.cache, [&](const std::string& name) {
+        if (talk_is_terminal()) talk(fmt::format("\r\033[K{}", name));
+        return !interruptible.interrupted();
+      });
+  if (talk_is_terminal()) talk("\r\033[K");
+  if (o.json) return print_json(report.to_json());
+  std::vector<std::vector<std::string>> rows{{"operation", "speed", "one call"}};
+  for (const services::KernelRow& row : report.kernels) {
+    rows.push_back({row.name, fmt::format("{} {}", speed(row.value, row.deviation), row.unit),
+                    fmt::format("{:.1f} µs", row.us)});
+  }
+  print(table(rows) + fmt::format("{} threads, {}\n", report.threads, report.isa));
 }
 
 void bench(const Bench& o) {
@@ -86,7 +107,9 @@ void bench(const Bench& o) {
 
 Action declare(Options& options) {
   auto o = std::make_shared<Bench>();
-  options.words({"MODEL"}, o->words, 1, 1);
+  options.words({"MODEL"}, o->words, 0, 1);
+  options.flag("--kernels", o->kernels,
+               "time single operations instead of a model; MODEL is then a part of their names");
   list_option(options, "-p,--prompt-tokens", o->options.prompt_tokens, 0,
               "lengths of the prompt (default: 512)");
   list_option(options, "-g,--generation-tokens", o->options.generation_tokens, 0,
@@ -102,6 +125,8 @@ Action declare(Options& options) {
     if (o->options.repetitions < 1) {
       fail(ErrorKind::usage, "--repetitions: {} is less than 1", o->options.repetitions);
     }
+    if (o->kernels) return bench_kernels(*o);
+    if (o->words.empty()) fail(ErrorKind::usage, "MODEL missing");
     bench(*o);
   };
 }

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "kernels/select/select.h"
 
 namespace pome::engine {
 
@@ -127,11 +128,7 @@ Scored find_peak(std::span<const float> logits) {
 }
 
 double exp_sum(std::span<const float> logits, float shift, float scale) {
-  double total = 0;
-  for (std::size_t begin = 0; begin < logits.size(); begin += block_size) {
-    total += exp_sum_block(logits.subspan(begin, std::min(block_size, logits.size() - begin)), shift, scale);
-  }
-  return total;
+  return kernels::sum_exp(logits.data(), std::ssize(logits), shift, scale);
 }
 
 std::vector<Scored> top_k(std::span<const float> logits, int k) {

@@ -7,10 +7,14 @@
 #include "engine/logits.h"
 #include "engine/penalties.h"
 #include "engine/rng.h"
+#include "kernels/select/select.h"
 
 namespace pome::engine {
 
 namespace {
+
+// More than these are drawn from the row itself.
+constexpr int most_candidates = 4096;
 
 Candidates weigh(const std::vector<Scored>& kept, float peak, float scale) {
   Candidates candidates;
@@ -74,17 +78,26 @@ Candidates Sampler::collect(std::span<const float> logits, float peak, float sca
   return candidates;
 }
 
-std::int32_t Sampler::mirostat(std::span<const float> logits, float peak, float scale, double u) {
+std::int32_t Sampler::mirostat(std::span<float> logits, float peak, float scale, double u) {
   const double total = exp_sum(logits, peak, scale);
   const double cut =
       (std::log(total) - static_cast<double>(mu_) * std::log(2.0)) / static_cast<double>(scale);
   const float floor = std::min(peak, peak + static_cast<float>(cut) + 1e-4f);
+  const auto learn = [&](float weight, double kept) {
+    const double surprise = -std::log2(static_cast<double>(weight) / kept);
+    mu_ -= params_.mirostat_eta * static_cast<float>(surprise - static_cast<double>(params_.mirostat_tau));
+  };
+  if (std::cmp_greater(kernels::indices_at_least(logits.data(), std::ssize(logits), floor, nullptr, 0),
+                       most_candidates)) {
+    for (float& logit : logits) logit = logit < floor ? -std::numeric_limits<float>::infinity() : logit;
+    const std::int32_t id = draw_dense(logits, peak, scale, u);
+    learn(fast_exp((logits[static_cast<std::size_t>(id)] - peak) * scale), exp_sum(logits, peak, scale));
+    return id;
+  }
   Candidates candidates = weigh(at_least(logits, floor - 1e-3f * std::abs(floor)), peak, scale);
   keep_unsurprising(candidates, total, mu_);
-  const double kept = total_weight(candidates);
   const Candidate& chosen = candidates[draw(candidates, u)];
-  const double surprise = -std::log2(static_cast<double>(chosen.weight) / kept);
-  mu_ -= params_.mirostat_eta * static_cast<float>(surprise - static_cast<double>(params_.mirostat_tau));
+  learn(chosen.weight, total_weight(candidates));
   return chosen.id;
 }
 

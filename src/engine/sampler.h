@@ -29,7 +29,7 @@ class Sampler {
   void shape(std::span<float> logits, std::span<const std::int32_t> history,
              std::span<const std::uint32_t> mask);
   Candidates collect(std::span<const float> logits, float peak, float scale, double& total) const;
-  std::int32_t mirostat(std::span<const float> logits, float peak, float scale, double u);
+  std::int32_t mirostat(std::span<float> logits, float peak, float scale, double u);
 
   SamplingParams params_;
   std::uint64_t seed_;

@@ -154,6 +154,19 @@ TEST(Sampler, XtcComesByChanceAndSparesTheExempt) {
 }
 
 // Beside a plain twin that computes every probability: the same cut each time, and the wanted mean surprise.
+TEST(Sampler, MirostatDrawsFromTheWholeRowWhereAllTokensSurpriseLittle) {
+  const auto logits = random_logits(20'000, 1);
+  SamplingParams params;
+  params.temperature = 1;
+  params.mirostat = 2;
+  params.mirostat_tau = 40;  // bits: more than any token has
+  params.mirostat_eta = 0;
+  const float peak = find_peak(logits).logit;
+  for (std::uint64_t index = 0; index < 50; ++index) {
+    EXPECT_EQ(sample(params, logits, index), draw_dense(logits, peak, 1, uniform(0, index, Draw::token)));
+  }
+}
+
 TEST(Sampler, MirostatSteersTheSurprise) {
   for (const float tau : {1.0f, 2.0f, 3.0f}) {
     SamplingParams params;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "services/bench_kernels.h"
 #include "services/tiny_model.h"
 
 namespace pome::services {
@@ -55,6 +56,23 @@ TEST(Bench, StopsAndRefuses) {
   EXPECT_EQ(error_of([&] { bench(tiny.library, *model, options); }).kind(), ErrorKind::resource);
   options.prompt_tokens = {};
   EXPECT_EQ(error_of([&] { bench(tiny.library, *model, options); }).kind(), ErrorKind::usage);
+}
+
+TEST(BenchKernels, TimesWhatTheFilterNames) {
+  std::vector<std::string> begun;
+  const KernelReport report = bench_kernels("mxfp4", {}, [&](const std::string& name) {
+    begun.push_back(name);
+    return true;
+  });
+  EXPECT_EQ(begun, (std::vector<std::string>{"gemv mxfp4 4 bit", "gemm mxfp4 4 bit"}));
+  for (const KernelRow& row : report.kernels) EXPECT_GT(row.value, 0) << row.name;
+  EXPECT_EQ(report.kernels[0].unit, "GB/s");
+  EXPECT_EQ(report.to_json()["kernels"][1]["unit"], "GMAC/s");
+  const KernelReport cache = bench_kernels("attention next", {.kv_bits = 4});
+  EXPECT_GT(cache.kernels.at(0).value, 0);
+  EXPECT_EQ(error_of([] { bench_kernels("gemx", {}); }).kind(), ErrorKind::usage);
+  EXPECT_EQ(error_of([] { bench_kernels("rope", {}, [](const std::string&) { return false; }); }).kind(),
+            ErrorKind::interrupted);
 }
 
 TEST(Bench, ReadBandwidthAndPhasesAreNumbers) {

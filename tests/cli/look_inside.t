@@ -63,6 +63,19 @@ The verbs for measuring and porting.
   backend cpu, … threads, memory reads … GB/s, … phases a step of … µs each without work
   $ pome bench $model -p 8 -g 8 -r 1 --json
   {"results":[{"prompt_tokens":8,"generation_tokens":8,"depth":0,"batch":1,"prompt_tps":…,"generation_tps":…,"stddev":0.0,"step_ms":…,"anonymous_memory_bytes":…,"bandwidth_share":…,"threads":…}],"read_bandwidth_gbps":…}
+  $ pome bench --kernels rope
+  operation  speed … one call
+  rope       …
+  … threads, …
+  $ pome bench --kernels rope --json
+  {"kernels":[{"name":"rope","value":…,"stddev":…,"unit":"µs","us":…}],"isa":…}
+  $ pome bench --kernels gemx
+  error: no operation's name contains "gemx", there are gemv affine …
+  [exit 2: usage]
+  $ pome bench -p 8
+  error: MODEL missing
+    hint: pome bench --help
+  [exit 2: usage]
   $ pome bench $model -p 8 --precision rough
   error: precision "rough" is unknown, expected default, exact or fast
     hint: pome bench --help
