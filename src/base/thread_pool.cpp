@@ -45,38 +45,57 @@ int cpus_of_affinity() {
   return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
 }
 
-// Whole processors of a cgroup-v2 quota file ("max 100000" or "150000 100000"); a large number where it sets
-// none.
-int cpus_of_quota(const std::string& path) {
-  std::ifstream file(path);
-  std::string quota;
-  double period = 0;
-  if (!(file >> quota >> period) || quota == "max" || period <= 0) return 1 << 20;
-  const double cpus = std::atof(quota.c_str()) / period;
-  return cpus > 0 ? std::max(1, static_cast<int>(std::ceil(std::min(cpus, 1e6)))) : 1 << 20;
-}
-
-// Every ancestor's quota binds, up to the root of what this process can see.
-int cpus_of_cgroups() {
-  int cpus = cpus_of_quota("/sys/fs/cgroup/cpu.max");
-  std::ifstream own("/proc/self/cgroup");
-  for (std::string line; std::getline(own, line);) {
-    if (!line.starts_with("0::/")) continue;
-    for (std::string path = line.substr(3); path.size() > 1; path.resize(path.rfind('/'))) {
-      cpus = std::min(cpus, cpus_of_quota("/sys/fs/cgroup" + path + "/cpu.max"));
-    }
-  }
-  return cpus;
-}
 #endif
 
+constexpr int no_quota = 1 << 20;
+
+int whole_processors(double quota_us, double period_us) {
+  if (!(quota_us > 0) || !(period_us > 0)) return no_quota;  // "max", -1, or no such file
+  return std::max(1, static_cast<int>(std::ceil(std::min(quota_us / period_us, 1e6))));
+}
+
+double number_in(std::istream& file) {
+  std::string word;
+  return file >> word ? std::atof(word.c_str()) : 0;
+}
+
+// Version 2 has "max 100000" or "150000 100000" in one file, version 1 a file for each.
+int quota_of(const std::string& group) {
+  if (std::ifstream both(group + "/cpu.max"); both) {
+    const double quota = number_in(both);
+    return whole_processors(quota, number_in(both));
+  }
+  std::ifstream quota(group + "/cpu.cfs_quota_us"), period(group + "/cpu.cfs_period_us");
+  return whole_processors(number_in(quota), number_in(period));
+}
+
 }  // namespace
+
+// Every ancestor's quota binds, up to the root of what this process can see.
+int cgroup_processors(const std::string& proc_self_cgroup, const std::string& cgroup_root) {
+  int processors = no_quota;
+  std::ifstream own(proc_self_cgroup);
+  for (std::string line; std::getline(own, line);) {  // "hierarchy:controllers:path"
+    const auto first = line.find(':'), second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    const bool version_2 = controllers == ",,";
+    if (!version_2 && controllers.find(",cpu,") == std::string::npos) continue;
+    const std::string root = cgroup_root + (version_2 ? "" : "/cpu");
+    processors = std::min(processors, quota_of(root));
+    for (std::string path = line.substr(second + 1); path.size() > 1 && path.front() == '/';
+         path.resize(path.rfind('/'))) {
+      processors = std::min(processors, quota_of(root + path));
+    }
+  }
+  return processors;
+}
 
 int default_threads() {
   int cpus = static_cast<int>(std::thread::hardware_concurrency());
 #ifdef __linux__
   if (const int allowed = cpus_of_affinity()) cpus = allowed;
-  cpus = std::min(cpus, cpus_of_cgroups());
+  cpus = std::min(cpus, cgroup_processors("/proc/self/cgroup", "/sys/fs/cgroup"));
 #endif
   return std::max(cpus, 1);
 }

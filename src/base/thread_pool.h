@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <exception>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -20,6 +21,10 @@ namespace pome {
 // The processors this process may really use: the smaller of its affinity mask and its cgroups' quota, at
 // least 1.
 int default_threads();
+
+// Whole processors that the CPU quotas of /proc/self/cgroup leave, of either version of cgroups; a large
+// number without one. The folders are parameters for tests.
+int cgroup_processors(const std::string& proc_self_cgroup, const std::string& cgroup_root);
 
 class ThreadPool {
  public:

@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <numeric>
 #include <stdexcept>
+
+#include "base/scratch_folder.h"
 
 namespace pome {
 namespace {
@@ -93,6 +96,33 @@ TEST(ThreadPool, TakesTurnsBetweenCallers) {
   caller();
   other.join();
   EXPECT_EQ(guarded, 400);
+}
+
+TEST(ThreadPool, QuotasOfBothCgroupVersionsBind) {
+  const ScratchFolder folder;
+  const auto write = [&](const std::string& name, const std::string& text) {
+    fs::create_directories((folder.path() / name).parent_path());
+    std::ofstream(folder.path() / name) << text;
+  };
+  const auto processors = [&](const std::string& own) {
+    write("own", own);
+    return cgroup_processors((folder.path() / "own").string(), folder.path().string());
+  };
+  EXPECT_GT(processors("0::/a/b\n"), 1000) << "no file, no quota";
+  write("a/b/cpu.max", "max 100000\n");
+  EXPECT_GT(processors("0::/a/b\n"), 1000);
+  write("a/cpu.max", "250000 100000\n");
+  EXPECT_EQ(processors("0::/a/b\n"), 3) << "two and a half, of the group above";
+  write("a/b/cpu.max", "50000 100000\n");
+  EXPECT_EQ(processors("0::/a/b\n"), 1);
+  EXPECT_GT(processors("0::relative\n"), 1000);
+
+  write("cpu/c/cpu.cfs_quota_us", "-1\n");
+  write("cpu/c/cpu.cfs_period_us", "100000\n");
+  EXPECT_GT(processors("4:cpu,cpuacct:/c\n1:name=systemd:/a\n"), 1000);
+  write("cpu/c/cpu.cfs_quota_us", "200000\n");
+  EXPECT_EQ(processors("5:memory:/\n4:cpu,cpuacct:/c\n"), 2);
+  EXPECT_GT(processors("4:cpuset:/c\n"), 1000);
 }
 
 TEST(ThreadPool, DefaultIsNoMoreThanTheMachineHas) {

@@ -24,6 +24,11 @@ using Clock = Sequence::Clock;
 constexpr double shared_step_ms = 50;
 constexpr double lonely_step_ms = 250;
 
+// Below so many rows products compute clearly less per second (each step reads and unpacks all weights); a
+// slow machine may take this long for them.
+constexpr int efficient_rows = 128;
+constexpr double efficient_step_ms = 1000;
+
 // Anything thrown, as the Error that its request gets to see.
 Error as_error(const std::exception_ptr& thrown) {
   try {
@@ -267,7 +272,10 @@ class Engine::Impl {
     }
     ModelState& model = state(*runnable.front());
     model.last_turn = ++turn_;
-    const int budget = model.budget.rows(others_wait_ ? shared_step_ms : lonely_step_ms);
+    const int budget = others_wait_
+                           ? model.budget.rows(shared_step_ms)
+                           : std::max(model.budget.rows(lonely_step_ms),
+                                      std::min(model.budget.rows(efficient_step_ms), efficient_rows));
     std::vector<Share> shares = share_out(runnable, budget);
     while (start_new(shares)) {  // the prefix cache may leave less to compute, and room for others
       std::erase_if(runnable, [](const Sequence* sequence) { return sequence->done(); });
