@@ -126,7 +126,7 @@ Action declare(Options& options) {
       fail(ErrorKind::usage, "--repetitions: {} is less than 1", o->options.repetitions);
     }
     if (o->kernels) return bench_kernels(*o);
-    if (o->words.empty()) fail(ErrorKind::usage, "MODEL missing");
+    if (o->words.empty()) throw error(ErrorKind::usage, "MODEL missing").with_hint("pome bench --help");
     bench(*o);
   };
 }
