@@ -1,10 +1,10 @@
 """Times pome and llama.cpp on the same random models, by turns, and writes the tables of docs/performance.md.
 
-    LLAMA_BENCH=…/llama-bench ./dev bench [--rounds N] [CASE…]
+    LLAMA_BENCH=…/llama-bench [LLAMA_VERSION=…] ./dev bench [--rounds N] [CASE…]
 
 A case is a part of CASES' names ("qwen3-0.6b", "8k", "batch"); all take about ten minutes. Every round runs each
 contender once, so that what else the machine does meets all of them; a ratio is taken within a round.
-Results are kept beside the models: a run of some cases leaves the others' rows as they were.
+Results are kept beside the models, after every case: a run of some cases leaves the others' rows as they were.
 """
 
 import argparse
@@ -272,14 +272,16 @@ def main():
                 measure(next(case for case in CASES if case.name == name), options, results)
         except RuntimeError as problem:  # one case less, the others stand
             print(f"{name}: {problem}", file=sys.stderr)
-    results["date"] = time.strftime("%Y-%m-%d")
-    results["pome"] = run([options.pome, "--version"]).strip()
-    results["llama"] = os.environ.get("LLAMA_VERSION") or next(
-        (entry[peer]["build"] for case in CASES for entry in results.get(case.name, []) for peer in case.peers
-         if peer in entry), "")
-    kept.write_text(json.dumps(results, indent=1))
-    write_page(results)
-    print(page(results))
+            continue
+        results["date"] = time.strftime("%Y-%m-%d")
+        results["pome"] = run([options.pome, "--version"]).splitlines()[0]
+        results["llama"] = os.environ.get("LLAMA_VERSION") or next(
+            (entry[peer]["build"] for case in CASES for entry in results.get(case.name, []) for peer in case.peers
+             if peer in entry), "")
+        kept.write_text(json.dumps(results, indent=1))
+        write_page(results)
+    if results:
+        print(page(results))
 
 
 if __name__ == "__main__":

@@ -272,11 +272,13 @@ def write_tokenizer(folder, vocab):
     known, parts, merges, generator = set(tokens), list(letters), [], random.Random(1)
     while len(tokens) < vocab - 2:
         left, right = generator.choice(parts), generator.choice(parts)
-        if len(left + right) <= 8 and left + right not in known:
-            known.add(left + right)
-            tokens.append(left + right)
+        if left + right in known:
+            continue
+        known.add(left + right)
+        tokens.append(left + right)
+        merges.append([left, right])
+        if len(left + right) <= 4:  # so that no token is longer than 8
             parts.append(left + right)
-            merges.append([left, right])
     special = [{"id": vocab - 2 + i, "content": name, "single_word": False, "lstrip": False, "rstrip": False,
                 "normalized": False, "special": True} for i, name in enumerate(["<|start|>", "<|end|>"])]
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": True}
