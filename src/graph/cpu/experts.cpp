@@ -39,6 +39,7 @@ void Executor::run_heads(const Phase& phase) {
   }
   constexpr int columns = 64;
   const int pieces = (out + columns - 1) / columns;
+  work_.weight_bytes += static_cast<std::uint64_t>(work.heads * row_bytes(work.matrix) * out);
   pool_.run(std::int64_t{work.heads} * pieces, 1, [&](std::int64_t index, std::int64_t, int) {
     const auto head = static_cast<int>(index / pieces);
     const int begin = static_cast<int>(index % pieces) * columns;
@@ -129,7 +130,11 @@ void Executor::take_input(const Phase& phase, const ExpertsWork& work, int pair)
 void Executor::multiply_pairs(const ExpertsWork& work, std::span<const ExpertProduct> products) {
   constexpr int columns = 64;
   int pieces = 0;
-  for (const ExpertProduct& product : products) pieces += (product.matrices->rows() + columns - 1) / columns;
+  for (const ExpertProduct& product : products) {
+    pieces += (product.matrices->rows() + columns - 1) / columns;
+    work_.weight_bytes += busy_.size() * static_cast<std::uint64_t>(product.matrices->rows() *
+                                                                    row_bytes(product.matrices->first()));
+  }
   pool_.run(static_cast<std::int64_t>(busy_.size()) * pieces, 1, [&](std::int64_t index, std::int64_t, int) {
     const int expert = busy_[static_cast<std::size_t>(index / pieces)];
     int piece = static_cast<int>(index % pieces);
