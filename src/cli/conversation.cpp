@@ -1,5 +1,6 @@
 #include "cli/conversation.h"
 
+#include "cli/fetching.h"
 #include "cli/output.h"
 #include "cli/settings_options.h"
 
@@ -9,6 +10,7 @@ void declare_conversation(Options& options, Conversation& conversation) {
   options.option("--model,-m", conversation.model, "MODEL",
                  "demo, a folder, an alias, or org/name[@revision]");
   options.option("--adapter-path", conversation.adapter, "FOLDER", "a LoRA or DoRA adapter to run with");
+  options.flag("--no-pull", conversation.no_pull, "do not fetch a model that is not here");
   options.option("--tools", conversation.tools, "FILE", "a JSON array of functions that the model may call");
   options.add_flag("--show-reasoning",
                    "what the model thinks before it answers; on a terminal it shows anyway",
@@ -27,13 +29,15 @@ Json Conversation::read_tools() const {
 }
 
 void choose_model(Conversation& conversation, const store::Paths& paths) {
-  if (!conversation.model.empty()) return;
-  if (!conversation.words.empty() && store::names_a_model(conversation.words.front(), paths)) {
+  if (!conversation.model.empty()) {
+    // said by --model
+  } else if (!conversation.words.empty() && store::names_a_model(conversation.words.front(), paths)) {
     conversation.model = conversation.words.front();
     conversation.words.erase(conversation.words.begin());
   } else {
     conversation.model = services::default_model(paths);
   }
+  if (!conversation.no_pull) fetch_if_missing(conversation.model, paths);
 }
 
 void check_settings(const services::Settings& settings) {

@@ -17,6 +17,7 @@ struct Conversation {
   services::Settings settings;
   fs::path adapter;
   bool stats = false;
+  bool no_pull = false;
   fs::path tools;
   std::optional<bool> show_reasoning;  // unset: on a terminal
 

@@ -12,9 +12,7 @@
 #include "hub/options.h"
 
 namespace pome::hub {
-namespace {
-
-std::string clean(std::string_view token, std::string_view source) {
+std::string clean_token(std::string_view token, std::string_view source) {
   const auto first = token.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return {};
   token = token.substr(first, token.find_last_not_of(" \t\r\n") - first + 1);
@@ -25,8 +23,6 @@ std::string clean(std::string_view token, std::string_view source) {
   return std::string(token);
 }
 
-}  // namespace
-
 fs::path token_file() {
   const std::string file = environment_variable("HF_TOKEN_PATH");
   return file.empty() ? hf_home() / "token" : expand_home(file);
@@ -34,17 +30,18 @@ fs::path token_file() {
 
 Token find_token() {
   for (const char* name : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}) {
-    if (std::string token = clean(environment_variable(name), name); !token.empty()) return {token, name};
+    if (std::string token = clean_token(environment_variable(name), name); !token.empty())
+      return {token, name};
   }
   const fs::path file = token_file();
   std::error_code none;
   if (!fs::is_regular_file(file, none)) return {};
-  std::string token = clean(read_file(file, 65536), file.string());
+  std::string token = clean_token(read_file(file, 65536), file.string());
   return token.empty() ? Token{} : Token{std::move(token), file.string()};
 }
 
 void save_token(std::string_view token) {
-  const std::string value = clean(token, "the token");
+  const std::string value = clean_token(token, "the token");
   if (value.empty()) fail(ErrorKind::usage, "the token is empty");
   const fs::path file = token_file();
   std::error_code failed;

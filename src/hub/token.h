@@ -16,6 +16,10 @@ struct Token {
 // HF_TOKEN, HUGGING_FACE_HUB_TOKEN, then the file. Throws Error(usage) for one that cannot be a header.
 Token find_token();
 
+// Without blanks around it; empty stays empty. Throws Error(usage), naming `source`, for what cannot be a
+// header.
+std::string clean_token(std::string_view token, std::string_view source);
+
 // $HF_TOKEN_PATH, else token in hf_home().
 fs::path token_file();
 

@@ -180,11 +180,11 @@ Place open_hub(const hub::RepoName& hub, const Paths& paths) {
     if (std::find(missing.begin(), missing.end(), "config.json") != missing.end()) check_weights(snapshot);
     throw error(ErrorKind::corrupt, "{}: the snapshot is incomplete: {} missing (download interrupted?)",
                 name, short_list(missing))
-        .with_hint(fmt::format("hf download {} --revision {}", name.substr(0, name.find('@')), revision));
+        .with_hint(fmt::format("pome pull {}", place.name));
   }
   if (!check_weights(snapshot)) {
     throw error(ErrorKind::corrupt, "{}: the snapshot has no *.safetensors file", name)
-        .with_hint(fmt::format("hf download {} --revision {}", name.substr(0, name.find('@')), revision));
+        .with_hint(fmt::format("pome pull {}", place.name));
   }
   return place;
 }
@@ -216,7 +216,7 @@ std::optional<std::string> suggestion(std::string_view word, const std::vector<s
   if (const auto close = suggestion(model, known)) {
     missing.with_hint(fmt::format("did you mean {}?", *close));
   } else if (hub::parse_repo_name(model)) {
-    missing.with_hint(fmt::format("hf download {}", model.substr(0, model.find('@'))));
+    missing.with_hint(fmt::format("pome pull {}", model));
   } else if (!known.empty()) {
     missing.with_hint("these are here: " + short_list(known));
   }

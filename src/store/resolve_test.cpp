@@ -162,7 +162,7 @@ TEST(Resolve, AnUnknownNameSuggestsTheNearest) {
   EXPECT_EQ(error_of("org/tyni", store.paths).hint(), "did you mean org/tiny?");
   EXPECT_EQ(error_of("TINY", store.paths).hint(), "did you mean org/tiny?");
   EXPECT_EQ(error_of("dmeo", store.paths).hint(), "did you mean demo?");
-  EXPECT_EQ(error_of("someone/something-else", store.paths).hint(), "hf download someone/something-else");
+  EXPECT_EQ(error_of("someone/something-else", store.paths).hint(), "pome pull someone/something-else");
   EXPECT_EQ(error_of("entirely-different", store.paths).hint(), "these are here: demo, org/tiny");
   EXPECT_EQ(error_of("", store.paths).kind(), ErrorKind::usage);
   EXPECT_EQ(local_names(store.paths), (std::vector<std::string>{"demo", "org/tiny"}));

@@ -6,6 +6,7 @@ What there is, and how it is used.
   usage: pome VERB [options]
   
   get and keep
+    pull        fetch models, verified, and go on where it ended
     list        the models that are here
     import      names for models in folders of your own
     rm          delete models; shows first what that frees
@@ -15,6 +16,9 @@ What there is, and how it is used.
     manifest    provenance, precision and size of models as files, for other tools
     show        architecture, size, memory, files and licence of a model
     alias       short names for models, with their settings
+    login       save an access token for the Hub, as hf does
+    logout      remove the saved access token
+    whoami      the account of the access token
   
   use
     run         answer a prompt; without one, chat

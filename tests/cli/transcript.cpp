@@ -1,6 +1,6 @@
 // Runs a transcript and compares what the commands say with what the file says they say.
 //
-//   transcript [--update] FILE PROGRAM SOURCE_ROOT
+//   transcript [--update] FILE PROGRAM SOURCE_ROOT FAKEHUB
 //
 // A transcript (*.t) is text in which lines that begin with two blanks are a session:
 //
@@ -12,7 +12,8 @@
 // In a Markdown file the blocks marked ```console are the sessions, without the blanks. In expected output
 // "…" stands for any text within a line, a line "…" for any lines; a last line without line end is marked
 // "(no eol)". All commands of a file share one shell, in a scratch folder that is its HOME, with the folders
-// of the source tree linked into it and PROGRAM's folder first in PATH. --update rewrites what differs.
+// of the source tree linked into it and PROGRAM's folder first in PATH. The Hub is tests/fakehub, which has
+// the models listed in hub_models. --update rewrites what differs.
 #include <sys/wait.h>
 
 #include <cstdio>
@@ -32,6 +33,10 @@ using Lines = std::vector<std::string>;
 
 constexpr std::string_view any = "…";
 constexpr std::string_view marker = "\n--- transcript: command ended with ";
+
+constexpr std::string_view hub_models =
+    "--model example/tiny=tests/golden/broken/sound --model example/gated=tests/golden/broken/sound "
+    "--gated example/gated --renamed example/old-name=example/tiny --token hf_example";
 
 struct Command {
   std::string text;
@@ -87,7 +92,7 @@ std::string exit_line(int code) {
 }
 
 // Runs all commands in one shell and returns what each printed.
-std::vector<Lines> run(const Transcript& t, const path& program, const path& root) {
+std::vector<Lines> run(const Transcript& t, const path& program, const path& root, const path& fakehub) {
   const pome::ScratchFolder scratch;
   for (const char* name : {"assets", "tests", "examples", "docs"}) {
     if (pome::fs::exists(root / name)) pome::fs::create_symlink(root / name, scratch.path() / name);
@@ -95,9 +100,11 @@ std::vector<Lines> run(const Transcript& t, const path& program, const path& roo
   pome::fs::create_directories(scratch.path() / "build/release");
   pome::fs::create_symlink(program.parent_path(), scratch.path() / "build/release/bin");
   std::string script = fmt::format(
-      "cd '{0}'\nexport HOME='{0}' PATH='{1}':\"$PATH\" LC_ALL=C.UTF-8 TERM=dumb COLUMNS=80\n"
-      "unset ${{!XDG_*}} ${{!HF_*}} ${{!POME_*}} HUGGINGFACE_HUB_CACHE\nexec 2>&1\n",
-      scratch.path().string(), program.parent_path().string());
+      "cd '{0}'\nexport HOME='{0}' PATH='{1}':'{2}':\"$PATH\" LC_ALL=C.UTF-8 TERM=dumb COLUMNS=80\n"
+      "unset ${{!XDG_*}} ${{!HF_*}} ${{!POME_*}} HUGGINGFACE_HUB_CACHE\n"
+      "export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1\nexec 2>&1\n"
+      "eval \"$(fakehub {3} --background)\"\n",
+      scratch.path().string(), program.parent_path().string(), fakehub.parent_path().string(), hub_models);
   for (const Command& command : t.commands) {
     script += fmt::format("{{ {}\n}} </dev/null\nprintf '{}%d\\n' $?\n", command.text,
                           "\\n" + std::string(marker.substr(1)));
@@ -158,10 +165,10 @@ bool matches(std::span<const std::string> expected, std::span<const std::string>
          matches(expected.subspan(1), found.subspan(1));
 }
 
-int check(const path& file, const path& program, const path& root, bool update) {
+int check(const path& file, const path& program, const path& root, const path& fakehub, bool update) {
   const Transcript t = parse(file);
   if (t.commands.empty()) pome::fail(pome::ErrorKind::usage, "{}: no commands", file.string());
-  const std::vector<Lines> outputs = run(t, program, root);
+  const std::vector<Lines> outputs = run(t, program, root, fakehub);
   Lines updated;
   std::size_t copied = 0, failures = 0;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
@@ -201,12 +208,13 @@ int main(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
   const bool update = !words.empty() && words.front() == "--update";
   if (update) words.erase(words.begin());
-  if (words.size() != 3) {
-    std::cerr << "usage: transcript [--update] FILE PROGRAM SOURCE_ROOT\n";
+  if (words.size() != 4) {
+    std::cerr << "usage: transcript [--update] FILE PROGRAM SOURCE_ROOT FAKEHUB\n";
     return 2;
   }
   try {
-    return check(words[0], pome::fs::absolute(words[1]), pome::fs::absolute(words[2]), update);
+    return check(words[0], pome::fs::absolute(words[1]), pome::fs::absolute(words[2]),
+                 pome::fs::absolute(words[3]), update);
   } catch (const pome::Error& e) {
     std::cerr << e.what() << "\n";
     return 2;

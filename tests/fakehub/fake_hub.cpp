@@ -1,5 +1,7 @@
 #include "fakehub/fake_hub.h"
 
+#include <stdlib.h>
+
 #include <algorithm>
 
 #include "base/error.h"
@@ -135,9 +137,12 @@ Content content_of(const fs::path& file) {
   return content;
 }
 
+// 127.0.0.1 must not be asked through the proxy of the machine.
 FakeHub::FakeHub(int port)
     : hub_(std::make_unique<Server>([this](const Request& r) { return answer(r, false); }, port)),
-      cdn_(std::make_unique<Server>([this](const Request& r) { return answer(r, true); })) {}
+      cdn_(std::make_unique<Server>([this](const Request& r) { return answer(r, true); })) {
+  ::setenv("NO_PROXY", "127.0.0.1", 1);
+}
 
 std::string FakeHub::endpoint() const { return fmt::format("http://127.0.0.1:{}", hub_->port()); }
 std::string FakeHub::cdn_address() const { return fmt::format("http://127.0.0.1:{}", cdn_->port()); }
@@ -158,6 +163,11 @@ void FakeHub::add_folder(const std::string& id, const fs::path& folder) {
   for (const auto& [name, content] : model.files) names += name + content.git_sha1 + content.sha256;
   model.commit = digest(hub::DigestKind::git_sha1, std::as_bytes(std::span(names)));
   add(id, std::move(model));
+}
+
+void FakeHub::change(const std::string& id, const std::function<void(Model&)>& change) {
+  const std::lock_guard lock(mutex_);
+  change(models_.at(id));
 }
 
 void FakeHub::add(Fault fault) {

@@ -56,6 +56,7 @@ class FakeHub {
   std::string endpoint() const;  // "http://127.0.0.1:4711"
   void add(const std::string& id, Model model);
   void add_folder(const std::string& id, const fs::path& folder);
+  void change(const std::string& id, const std::function<void(Model&)>& change);
   void add(Fault fault);
   void clear_faults();
   void set_token(std::string token) { token_ = std::move(token); }

@@ -1,0 +1,104 @@
+#include "cli/fetching.h"
+#include "cli/output.h"
+#include "cli/verb.h"
+#include "hub/names.h"
+
+namespace pome::cli {
+namespace {
+
+constexpr Example examples[]{
+    {"pome pull mlx-community/Qwen3-0.6B-4bit", "prints the folder, and nothing else, on stdout"},
+    {"pome pull mlx-community/Qwen3-0.6B-4bit --plan", "what it would fetch, and whether it fits"},
+    {"pome pull org/name@v1.0 --include '*.json'", "some files of a revision"},
+    {"pome pull org/name --local-dir ./model", "plain files instead of the cache"},
+};
+
+struct Pull {
+  std::vector<std::string> words;
+  std::string revision;
+  services::FileChoice files;
+  fs::path local_dir, cache_dir;
+  int max_workers = 8;
+  bool plan = false, quiet = false, json = false, offline = false, force = false;
+};
+
+services::PullRequest request_for(const Pull& o, const std::string& word) {
+  const auto name = hub::parse_repo_name(word);
+  if (!name) {
+    throw error(ErrorKind::usage, "\"{}\" is no model's name: expected org/name[@revision]", word)
+        .with_hint(fmt::format("pome search {}", shell_word(word)));
+  }
+  if (!name->revision.empty() && !o.revision.empty() && name->revision != o.revision) {
+    fail(ErrorKind::usage, "{}: asks for another revision than --revision {}", word, o.revision);
+  }
+  return {.id = name->id(),
+          .revision = name->revision.empty() ? o.revision : name->revision,
+          .files = o.files,
+          .local_dir = o.local_dir.empty() ? fs::path() : fs::absolute(o.local_dir),
+          .force = o.force};
+}
+
+void pull(const Pull& o) {
+  services::PullOptions options;
+  options.max_workers = o.max_workers;
+  if (o.offline) options.hub.offline = true;
+  if (!o.cache_dir.empty()) options.paths.hf_cache = fs::absolute(o.cache_dir);
+  if (o.max_workers < 1 || o.max_workers > 64) {
+    fail(ErrorKind::usage, "--max-workers is {}, expected 1 to 64", o.max_workers);
+  }
+  std::vector<services::PullRequest> requests;
+  for (const std::string& word : o.words) requests.push_back(request_for(o, word));
+  if (requests.size() > 1 && !o.local_dir.empty()) {
+    fail(ErrorKind::usage, "--local-dir takes one model, found {}", requests.size());
+  }
+  const FetchTalk form = o.json ? FetchTalk::json : o.quiet ? FetchTalk::quiet : FetchTalk::lines;
+  for (const services::PullRequest& request : requests) {
+    const services::PullPlan plan = services::plan_pull(request, options);
+    if (o.plan) {
+      if (o.json) {
+        print_json(plan.to_json());
+      } else {
+        print(plan_text(plan, true));
+      }
+      continue;
+    }
+    if (form == FetchTalk::json) {
+      Json event = plan.to_json();
+      event["event"] = "plan";
+      print_json(event);
+    } else if (form == FetchTalk::lines) {
+      talk(plan_text(plan, false));
+    }
+    const fs::path folder = fetch(plan, options, form);
+    if (form == FetchTalk::json) {
+      print_json(
+          {{"event", "done"}, {"model", request.id}, {"commit", plan.commit}, {"folder", folder.string()}});
+    } else {
+      print(folder.string() + "\n");
+    }
+  }
+}
+
+Action declare(Options& options) {
+  auto o = std::make_shared<Pull>();
+  options.words({"MODEL…"}, o->words, 1, std::string::npos);
+  options.option("--revision", o->revision, "REV", "a branch, tag or commit (default: main)");
+  options.option("--include", o->files.include, "PATTERN", "only these files, code too; may be given again");
+  options.option("--exclude", o->files.exclude, "PATTERN", "not these; may be given again");
+  options.option("--local-dir", o->local_dir, "FOLDER", "put plain files there instead of into the cache");
+  options.option("--cache-dir", o->cache_dir, "FOLDER", "the Hugging Face cache to use");
+  options.flag("--plan,--dry-run", o->plan, "only say what would be fetched, and whether it fits");
+  options.flag("--quiet,-q", o->quiet, "nothing but the folder");
+  options.flag("--json", o->json, "events, one object per line");
+  options.option("--max-workers", o->max_workers, "N", "files at once (default: 8)");
+  options.flag("--offline", o->offline, "ask nobody: only what is here");
+  options.flag("--force", o->force, "even where the disk seems too small");
+  return [o] { pull(*o); };
+}
+
+}  // namespace
+
+extern constexpr Verb pull_verb{"pull", Group::get_and_keep,
+                                "fetch models, verified, and go on where it ended", examples, declare};
+
+}  // namespace pome::cli
