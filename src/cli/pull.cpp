@@ -1,7 +1,7 @@
 #include "cli/fetching.h"
 #include "cli/output.h"
 #include "cli/verb.h"
-#include "hub/names.h"
+#include "services/pull_names.h"
 
 namespace pome::cli {
 namespace {
@@ -10,6 +10,7 @@ constexpr Example examples[]{
     {"pome pull mlx-community/Qwen3-0.6B-4bit", "prints the folder, and nothing else, on stdout"},
     {"pome pull mlx-community/Qwen3-0.6B-4bit --plan", "what it would fetch, and whether it fits"},
     {"pome pull org/name@v1.0 --include '*.json'", "some files of a revision"},
+    {"pome pull qwen3-8b --bits 4", "by a name of the catalogue"},
     {"pome pull org/name --local-dir ./model", "plain files instead of the cache"},
 };
 
@@ -18,25 +19,10 @@ struct Pull {
   std::string revision;
   services::FileChoice files;
   fs::path local_dir, cache_dir;
+  services::NameChoice names;
   int max_workers = 8;
   bool plan = false, quiet = false, json = false, offline = false, force = false;
 };
-
-services::PullRequest request_for(const Pull& o, const std::string& word) {
-  const auto name = hub::parse_repo_name(word);
-  if (!name) {
-    throw error(ErrorKind::usage, "\"{}\" is no model's name: expected org/name[@revision]", word)
-        .with_hint(fmt::format("pome search {}", shell_word(word)));
-  }
-  if (!name->revision.empty() && !o.revision.empty() && name->revision != o.revision) {
-    fail(ErrorKind::usage, "{}: asks for another revision than --revision {}", word, o.revision);
-  }
-  return {.id = name->id(),
-          .revision = name->revision.empty() ? o.revision : name->revision,
-          .files = o.files,
-          .local_dir = o.local_dir.empty() ? fs::path() : fs::absolute(o.local_dir),
-          .force = o.force};
-}
 
 void pull(const Pull& o) {
   services::PullOptions options;
@@ -46,8 +32,20 @@ void pull(const Pull& o) {
   if (o.max_workers < 1 || o.max_workers > 64) {
     fail(ErrorKind::usage, "--max-workers is {}, expected 1 to 64", o.max_workers);
   }
+  if (o.names.bits < 0 || o.names.bits > 32) {
+    fail(ErrorKind::usage, "--bits is {}, expected 1 to 32", o.names.bits);
+  }
+  const services::PullRequest common{
+      .id = {},
+      .revision = o.revision,
+      .files = o.files,
+      .local_dir = o.local_dir.empty() ? fs::path() : fs::absolute(o.local_dir),
+      .force = o.force};
   std::vector<services::PullRequest> requests;
-  for (const std::string& word : o.words) requests.push_back(request_for(o, word));
+  for (const std::string& word : o.words) {
+    const auto more = services::pull_requests(word, o.names, common, options.paths);
+    requests.insert(requests.end(), more.begin(), more.end());
+  }
   if (requests.size() > 1 && !o.local_dir.empty()) {
     fail(ErrorKind::usage, "--local-dir takes one model, found {}", requests.size());
   }
@@ -82,6 +80,9 @@ void pull(const Pull& o) {
 Action declare(Options& options) {
   auto o = std::make_shared<Pull>();
   options.words({"MODEL…"}, o->words, 1, std::string::npos);
+  options.option("--bits", o->names.bits, "N",
+                 "of the weights, where the catalogue knows several repositories");
+  options.flag("--all", o->names.all, "every model of a group, such as flux");
   options.option("--revision", o->revision, "REV", "a branch, tag or commit (default: main)");
   options.option("--include", o->files.include, "PATTERN", "only these files, code too; may be given again");
   options.option("--exclude", o->files.exclude, "PATTERN", "not these; may be given again");

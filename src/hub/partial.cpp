@@ -21,6 +21,19 @@ void close_file(int& fd) {
   fd = -1;
 }
 
+// Old or new, never half; what a killed process leaves of it is overwritten by the next one, and goes with
+// it.
+void replace_text(const fs::path& file, const std::string& text) {
+  const std::string made = file.string() + ".new";
+  const int fd = ::open(made.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (fd < 0) fail_errno(file, "cannot write");
+  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  const int code = errno;
+  ::close(fd);
+  errno = code;
+  if (!written || ::rename(made.c_str(), file.c_str()) != 0) fail_errno(file, "cannot write");
+}
+
 fs::path beside(const fs::path& folder, const std::string& etag, const char* ending) {
   return folder / (etag + ending);
 }
@@ -81,7 +94,7 @@ void Partial::open() {
     const auto end = journal_.written.begin() + static_cast<std::ptrdiff_t>(entry.first * segment_blocks);
     return std::find(journal_.written.begin(), end, false) != end;
   });
-  write_file_atomic(log, journal_text(journal_));
+  replace_text(log, journal_text(journal_));
   journal_file_ = ::open(log.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
   if (journal_file_ < 0) fail_errno(log, "cannot open");
 }
@@ -271,7 +284,7 @@ void Partial::publish(const fs::path& target) {
   if (segments() > 1) {
     Journal states = journal_;
     states.written.assign(states.blocks(), true);
-    write_file_atomic(beside(folder_, journal_.etag, ".states"), journal_text(states));
+    replace_text(beside(folder_, journal_.etag, ".states"), journal_text(states));
   }
   // Another process may have been as far as we are and have given the same content its name.
   std::error_code failed;
@@ -285,6 +298,26 @@ void Partial::publish(const fs::path& target) {
     ::fsync(folder);
     ::close(folder);
   }
+}
+
+void begin_with_damaged(const fs::path& folder, const std::string& etag, std::uint64_t size_bytes,
+                        const fs::path& damaged) {
+  const fs::path states = beside(folder, etag, ".states"), partial = beside(folder, etag, ".partial");
+  std::error_code none;
+  if (!fs::exists(states, none) || fs::exists(partial, none)) return;
+  auto journal = parse_journal(read_file(states, std::size_t{1} << 30), etag, size_bytes);
+  if (!journal) return;
+  journal->boot = "damaged";  // no boot's name: everything is checked against the states
+  fs::path made = partial;
+  made += ".new";
+  std::error_code failed;
+  fs::copy_file(damaged, made, fs::copy_options::overwrite_existing, failed);
+  if (!failed)
+    fs::permissions(made, fs::perms::owner_read | fs::perms::owner_write, fs::perm_options::add, failed);
+  if (!failed) fs::resize_file(made, size_bytes, failed);
+  if (!failed) replace_text(beside(folder, etag, ".journal"), journal_text(*journal));
+  if (!failed) fs::rename(made, partial, failed);
+  if (failed) fs::remove(made, none);  // then all of it is fetched
 }
 
 std::vector<std::string> unfinished(const fs::path& folder) {

@@ -54,7 +54,7 @@ class Partial {
 
   // Gives the verified file its name, synced to disk, and ends the partial. Where segments() > 1 the states
   // of the digest stay in <folder>/<etag>.states, so that a bad stretch can be told from good ones later
-  // (repair.h).
+  // (begin_with_damaged).
   void publish(const fs::path& target);
 
   std::uint64_t segments() const { return (size_bytes() + segment_bytes - 1) / segment_bytes; }
@@ -82,6 +82,12 @@ class Partial {
   std::string digest_;          // of the whole, when known
   std::exception_ptr failed_;   // of the thread
 };
+
+// Makes what is left of a damaged file the beginning of a new download: the stretches that the states of its
+// digest confirm (<folder>/<etag>.states, from when it arrived whole) will not be fetched again. Does nothing
+// where there are no states, or a download has begun.
+void begin_with_damaged(const fs::path& folder, const std::string& etag, std::uint64_t size_bytes,
+                        const fs::path& damaged);
 
 // What is unfinished in a folder: etags of partials. Journals without their partial are removed.
 std::vector<std::string> unfinished(const fs::path& folder);

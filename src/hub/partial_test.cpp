@@ -71,6 +71,31 @@ TEST(Partial, AWrongStretchIsReplacedAndHashedFromThere) {
   EXPECT_EQ(partial.state_after(2), digest.state());
 }
 
+TEST(Partial, OfADamagedFileOnlyTheBadStretchIsMissing) {
+  const ScratchFolder scratch;
+  const std::string text = content(3 * segment_bytes + 77), etag = digest_of(text);
+  const fs::path target = scratch.path() / "target";
+  {
+    Partial partial(scratch.path(), etag, text.size());
+    put(partial, text, 0, 3 * segment_blocks + 1);
+    ASSERT_TRUE(partial.verify(patient));
+    partial.publish(target);
+  }
+  std::string damaged = text;
+  damaged[segment_bytes + 5] ^= 1;
+  write_file_atomic(target, damaged);
+  begin_with_damaged(scratch.path(), etag, text.size(), target);
+  Partial partial(scratch.path(), etag, text.size());
+  const std::vector<Span> missing = partial.missing();
+  ASSERT_EQ(missing.size(), 2u);
+  EXPECT_EQ(missing[0].begin, segment_bytes);
+  EXPECT_EQ(missing[0].end, 2 * segment_bytes);
+  EXPECT_EQ(missing[1].begin, 3 * segment_bytes);  // no state after it says that it is right
+  put(partial, text, segment_blocks, segment_blocks);
+  put(partial, text, 3 * segment_blocks, 1);
+  EXPECT_TRUE(partial.verify(patient));
+}
+
 TEST(Partial, JournalsWithoutTheirPartialAreRemoved) {
   const ScratchFolder scratch;
   const fs::path journal = scratch.path() / (std::string(64, 'a') + ".journal");

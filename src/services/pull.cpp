@@ -170,7 +170,7 @@ class Work {
       if (!told) note(fmt::format("{}: another process is fetching it", file.name));
       hub::pause(hub_options_, std::chrono::milliseconds(100));
     }
-    if (place_.is_present(file) || place_.reuse(file, hub_options_.cancelled)) {
+    if ((!plan_.request.check && place_.is_present(file)) || place_.reuse(file, hub_options_.cancelled)) {
       received_.good += file.size_bytes;
       return;
     }
@@ -253,7 +253,7 @@ PullPlan plan_pull(const PullRequest& request, const PullOptions& options) {
   plan.folder = place->folder();
   for (hub::RepoFile& file : choose_files(files, request.files, request.id)) {
     PlannedFile planned{.file = std::move(file)};
-    planned.present = place->is_present(planned.file);
+    planned.present = !request.check && place->is_present(planned.file);
     plan.total_bytes += planned.file.size_bytes;
     if (is_weights(planned.file.name)) plan.weight_bytes += planned.file.size_bytes;
     if (!planned.present) {

@@ -16,6 +16,7 @@ struct PullRequest {
   FileChoice files;
   fs::path local_dir;  // empty: the Hugging Face cache
   bool force = false;  // even where the disk seems too small
+  bool check = false;  // read what is there too, and replace what is damaged
 };
 
 struct PlannedFile {

@@ -123,10 +123,16 @@ std::vector<hub::RepoFile> choose_files(const std::vector<hub::RepoFile>& files,
   std::vector<hub::RepoFile> chosen;
   const Needs needs(files);
   for (const hub::RepoFile& file : files) {
+    if (!choice.names.empty()) {
+      if (std::find(choice.names.begin(), choice.names.end(), file.name) != choice.names.end()) {
+        chosen.push_back(file);
+      }
+      continue;
+    }
     const bool wanted = choice.include.empty() ? needs(file.name) : any_match(file.name, choice.include);
     if (wanted && !any_match(file.name, choice.exclude)) chosen.push_back(file);
   }
-  if (choice.include.empty() && needs.gguf() > 0) {
+  if (choice.include.empty() && choice.names.empty() && needs.gguf() > 0) {
     throw error(ErrorKind::unsupported,
                 "{}: has GGUF files only ({} of them), not a model folder; nothing was fetched", subject,
                 needs.gguf())

@@ -12,6 +12,7 @@ namespace pome::services {
 struct FileChoice {
   std::vector<std::string> include;  // none: what a loader needs
   std::vector<std::string> exclude;
+  std::vector<std::string> names = {};  // not empty: exactly these, whatever the patterns say
 };
 
 // As Python's fnmatch: * stands for anything, slashes too, ? for one character, [abc] and [!abc] for one of a

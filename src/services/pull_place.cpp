@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/system_error.h"
 #include "hub/file_digest.h"
+#include "hub/partial.h"
 #include "store/shared_blobs.h"
 #include "store/tree_cache.h"
 
@@ -46,6 +47,9 @@ class CachePlace : public PullPlace {
     if (has_size(blob, file.size_bytes) &&
         hub::content_matches(blob, file.etag(), file.size_bytes, cancelled)) {
       return true;
+    }
+    if (std::error_code none; fs::is_regular_file(blob, none)) {
+      hub::begin_with_damaged(unfinished(), file.etag(), file.size_bytes, blob);
     }
     if (!is_shared(file)) return false;
     const fs::path content = store::shared_blob(repo_.cache(), file.xet_hash);
@@ -122,6 +126,9 @@ class FolderPlace : public PullPlace {
   bool reuse(const hub::RepoFile& file, const std::function<bool()>& cancelled) const override {
     if (!has_size(target(file), file.size_bytes) ||
         !hub::content_matches(target(file), file.etag(), file.size_bytes, cancelled)) {
+      if (std::error_code none; fs::is_regular_file(target(file), none)) {
+        hub::begin_with_damaged(unfinished(), file.etag(), file.size_bytes, target(file));
+      }
       create_folder(target(file).parent_path());
       return false;
     }

@@ -115,7 +115,7 @@ void CachedRepo::create() const {
   for (const fs::path& folder : {blobs(), snapshots(), refs(), unfinished()}) create_folders(folder);
   const fs::path tag = cache_ / "CACHEDIR.TAG";
   std::error_code none;
-  if (!fs::exists(tag, none)) write_file_atomic(tag, cache_tag);
+  if (!fs::exists(tag, none)) put_file(tag, cache_tag);
 }
 
 void CachedRepo::link(std::string_view commit, std::string_view name, std::string_view etag) const {

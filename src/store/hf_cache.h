@@ -71,12 +71,12 @@ class CachedRepo {
   void put_file(const fs::path& place, std::string_view content) const;
   void put_link(const fs::path& place, const fs::path& target) const;
 
-  // Removes what processes that are gone left of put_file and put_link.
+  fs::path temporary() const;  // a name there that nobody else has
+
+  // Removes what processes that are gone left under temporary() names.
   void remove_leftovers() const;
 
  private:
-  fs::path temporary() const;
-
   fs::path cache_;
   fs::path folder_;
   std::string id_;

@@ -58,13 +58,14 @@ bool make_folder(const fs::path& cache, const fs::path& folder) {
 }
 
 // Makes the store, or finds it; a folder with something else in it stays what it is.
-bool ensure_store(const fs::path& cache) {
+bool ensure_store(const CachedRepo& repo) {
+  const fs::path& cache = repo.cache();
   if (has_shared_blobs(cache)) return true;
   const fs::path store = cache / "blobs";
   if (!make_folder(cache, store)) return false;
   std::error_code failed;
   if (!fs::is_empty(store, failed) || failed) return has_shared_blobs(cache);
-  write_file_atomic(store / marker_name, marker_text);
+  repo.put_file(store / marker_name, marker_text);
   ::chmod((store / marker_name).c_str(), content_mode(cache));
   return has_shared_blobs(cache);
 }
@@ -181,18 +182,22 @@ bool publish_shared_blob(const CachedRepo& repo, std::string_view etag, std::str
                          std::uint64_t size_bytes) {
   const fs::path blob = repo.blob(etag), content = shared_blob(repo.cache(), xet_hash);
   try {
-    if (!ensure_store(repo.cache()) || !make_folder(repo.cache(), content.parent_path())) return false;
+    if (!ensure_store(repo) || !make_folder(repo.cache(), content.parent_path())) return false;
     return with_lock(content, [&] {
-      if (!is_regular(blob)) return false;
+      const auto info = own_stat(blob);
+      if (!info || !S_ISREG(info->st_mode) || static_cast<std::uint64_t>(info->st_size) != size_bytes)
+        return false;
       append_reference(content, reference_line(repo, etag));
-      if (!is_usable(content, size_bytes)) {
-        // A second name first: whenever this ends, the blob leads to the content.
-        std::error_code failed;
-        fs::remove(content, failed);
-        fs::create_hard_link(blob, content, failed);
-        if (failed) fs::rename(blob, content, failed);
-        if (failed) return false;
-        ::chmod(content.c_str(), content_mode(repo.cache()));
+      // By a second name first: whenever this ends, the blob leads to the content.
+      const fs::path made = repo.temporary();
+      std::error_code failed;
+      fs::create_hard_link(blob, made, failed);
+      if (failed) return false;
+      ::chmod(made.c_str(), content_mode(repo.cache()));
+      fs::rename(made, content, failed);
+      if (failed) {
+        fs::remove(made, failed);
+        return false;
       }
       link_to(repo, etag, content);
       return true;

@@ -41,8 +41,9 @@ std::vector<fs::path> all_shared_blobs(const fs::path& cache);
 bool link_shared_blob(const CachedRepo& repo, std::string_view etag, std::string_view xet_hash,
                       std::uint64_t size_bytes);
 
-// Moves a repository's blob, whose content has been verified, into the store and leaves a link. False, and
-// nothing changed, where the cache has a foreign folder in the store's place or cannot be written so.
+// Moves a repository's blob, whose content has been verified, into the store, in place of what is there under
+// its hash, and leaves a link. False, and nothing changed, where the cache has a foreign folder in the
+// store's place or cannot be written so.
 bool publish_shared_blob(const CachedRepo& repo, std::string_view etag, std::string_view xet_hash,
                          std::uint64_t size_bytes);
 

@@ -11,7 +11,7 @@ What there is, and how it is used.
     import      names for models in folders of your own
     rm          delete models; shows first what that frees
     clean       find what can go, and delete it when told to
-    verify      whether models are whole and unchanged; offline
+    verify      whether models are whole and unchanged
     doctor      why a model is not listed or does not load, and what to run
     manifest    provenance, precision and size of models as files, for other tools
     show        architecture, size, memory, files and licence of a model

@@ -46,10 +46,29 @@ A renamed model is found under its old name, a revision that is none is not.
   $ pome pull example/tiny@v9
   error: example/tiny@v9: no such revision on 127.0.0.1:…
   [exit 3: not_found]
-  $ pome pull tiny
-  error: "tiny" is no model's name: expected org/name[@revision]
-    hint: pome search tiny
+
+Names of the catalogue stand for repositories; those of groups for several.
+
+  $ pome pull qwen3-0.6b --bits 8
+  error: mlx-community/Qwen3-0.6B-8bit: no such model on 127.0.0.1:…
+    hint: pome search Qwen3-0.6B-8bit
+  [exit 3: not_found]
+  $ pome pull Qwen/Qwen3-0.6B --bits 4
+  error: mlx-community/Qwen3-0.6B-4bit: no such model on 127.0.0.1:…
+    hint: pome search Qwen3-0.6B-4bit
+  [exit 3: not_found]
+  $ pome pull qwen3-0.6b --bits 3
+  error: qwen3-0.6b: known with other bits than 3 only
+    hint: there is mlx-community/Qwen3-0.6B-4bit (4 bit), …
+  [exit 3: not_found]
+  $ pome pull flux
+  error: "flux" stands for 3 models: flux-schnell, flux-dev, flux-schnell-4bit
+    hint: pome pull flux-schnell, or pome pull flux --all
   [exit 2: usage]
+  $ pome pull tiny-nonsense
+  error: "tiny-nonsense" is no model that is known: expected org/name, or a name of the catalogue
+  …
+  [exit 3: not_found]
 
 Gated models need a token, which huggingface_hub keeps in the same place.
 
@@ -94,6 +113,15 @@ Wrong bytes never get a name. Once: they are fetched again. Always: exit 4, and 
   .cache/huggingface/hub/models--org--worse/refs:
   
   .cache/huggingface/hub/models--org--worse/snapshots:
+
+What went bad on disk is found, and fetched again.
+
+  $ blob=$(readlink -f "$(pome pull -q example/tiny)"/model.safetensors)
+  $ printf x | dd of="$blob" bs=1 seek=5000 conv=notrunc status=none
+  $ pome verify example/tiny 2> errors.txt | head -1
+  example/tiny  DAMAGED  4 files, 4 of them hashed (14.9 KiB)
+  $ pome verify --repair example/tiny 2>&1 | tail -1
+  example/tiny  ok  4 files, 4 of them hashed (14.9 KiB)
 
 A Hub that is down is exit 7, and what is here goes on working without it.
 
