@@ -56,6 +56,15 @@ std::string join(const std::vector<std::string>& words, std::size_t first) {
   return text;
 }
 
+Json tree_entry(const std::string& name, const Content& content) {
+  Json row{{"type", "file"}, {"path", name}, {"size", content.bytes.size()}, {"oid", content.git_sha1}};
+  if (content.large) {
+    row["lfs"] = {{"oid", content.sha256}, {"size", content.bytes.size()}, {"pointerSize", 134}};
+  }
+  if (!content.xet_hash.empty()) row["xetHash"] = content.xet_hash;
+  return row;
+}
+
 const std::string* commit_of(const Model& model, const std::string& revision) {
   if (revision == "main" || revision == model.commit) return &model.commit;
   const auto found = model.revisions.find(revision);
@@ -243,7 +252,10 @@ Answer FakeHub::route(const Request& request) {
   if (path.starts_with("/cdn/")) {
     for (const auto& [id, model] : models_) {
       for (const auto& [name, content] : model.files) {
-        if (path == "/cdn/" + content.sha256) return send(content, request);
+        if (path != "/cdn/" + content.sha256) continue;
+        Answer answer = send(content, request);
+        answer.headers.emplace_back("ETag", "\"" + content.sha256 + "\"");
+        return answer;
       }
     }
   }
@@ -270,7 +282,7 @@ Answer FakeHub::search(const Request& request) const {
   return json_answer(list);
 }
 
-// org/name, org/name/revision/R, org/name/tree/R
+// org/name, org/name/revision/R, org/name/tree/R, org/name/paths-info/R
 Answer FakeHub::api(const Request& request, const std::string& path) {
   const std::vector<std::string> words = parts(path);
   const std::string id = words.size() < 2 ? path : words[0] + "/" + words[1];
@@ -291,6 +303,18 @@ Answer FakeHub::api(const Request& request, const std::string& path) {
   const std::string* commit = commit_of(model, revision);
   if (commit == nullptr) return refuse(404, "RevisionNotFound", "Invalid rev id: " + revision);
   if (words.size() > 2 && words[2] == "tree") return tree(model, request);
+  if (words.size() > 2 && words[2] == "paths-info") {
+    Json list = Json::array();
+    const Json asked = Json::parse(request.body);
+    for (const Json& wanted : asked.at("paths")) {
+      const auto file = model.files.find(wanted.get<std::string>());
+      if (file == model.files.end()) continue;
+      list.push_back(tree_entry(file->first, file->second));
+      list.back()["lastCommit"] = {
+          {"id", *commit}, {"title", "a commit"}, {"date", "2026-11-20T00:00:00.000Z"}};
+    }
+    return json_answer(list);
+  }
   Json info{{"id", id},
             {"modelId", id},
             {"sha", *commit},
@@ -310,12 +334,7 @@ Answer FakeHub::tree(const Model& model, const Request& request) const {
   std::size_t index = 0;
   for (const auto& [name, content] : model.files) {
     if (index >= first && index < first + page_) {
-      Json row{{"type", "file"}, {"path", name}, {"size", content.bytes.size()}, {"oid", content.git_sha1}};
-      if (content.large) {
-        row["lfs"] = {{"oid", content.sha256}, {"size", content.bytes.size()}, {"pointerSize", 134}};
-      }
-      if (!content.xet_hash.empty()) row["xetHash"] = content.xet_hash;
-      page.push_back(std::move(row));
+      page.push_back(tree_entry(name, content));
     }
     ++index;
   }

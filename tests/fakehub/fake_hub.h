@@ -60,7 +60,8 @@ class FakeHub {
   void add(Fault fault);
   void clear_faults();
   void set_token(std::string token) { token_ = std::move(token); }
-  void set_page(std::size_t files) { page_ = files; }  // of the list of files
+  void set_line(std::uint64_t bytes_per_second) { cdn_->limit(bytes_per_second); }  // of all large files
+  void set_page(std::size_t files) { page_ = files; }                               // of the list of files
 
   std::vector<Seen> seen() const;
   void forget();

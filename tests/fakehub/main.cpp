@@ -6,6 +6,8 @@
 //                                                      that started it is gone
 //   fakehub --model ID=FOLDER [options]                serves until it is killed
 //
+//   --line BYTES_PER_SECOND   for all connections together
+//   --xet ID                  its large files have Xet hashes
 //   --port N --token TOKEN --gated ID --private ID --renamed OLD=NEW --page FILES
 //   --fault KIND[=VALUE[:TEXT]][@PATH][xTIMES]         once, for files, unless said otherwise; x0: always
 //       cut=BYTES stall=BYTES corrupt=OFFSET slow=BYTES_PER_SECOND status=CODE[:RETRY_AFTER] whole etag
@@ -53,9 +55,10 @@ struct Arguments {
   int port = 0;
   std::string token;
   std::size_t page = 1000;
+  std::uint64_t line = 0;
   bool background = false;
   std::vector<std::pair<std::string, std::string>> models, renamed;
-  std::vector<std::string> gated, hidden, command;
+  std::vector<std::string> gated, hidden, xet, command;
   std::vector<Fault> faults;
 };
 
@@ -83,6 +86,10 @@ Arguments parse(int argc, char** argv) {
       a.gated.push_back(value);
     else if (word == "--private")
       a.hidden.push_back(value);
+    else if (word == "--line")
+      a.line = std::stoull(value);
+    else if (word == "--xet")
+      a.xet.push_back(value);
     else if (word == "--renamed")
       a.renamed.push_back(split(value, '='));
     else if (word == "--page")
@@ -99,6 +106,11 @@ void set_up(FakeHub& hub, const Arguments& a) {
   for (const auto& [id, folder] : a.models) hub.add_folder(id, folder);
   for (const std::string& id : a.gated) hub.change(id, [](fakehub::Model& m) { m.gated = true; });
   for (const std::string& id : a.hidden) hub.change(id, [](fakehub::Model& m) { m.is_private = true; });
+  for (const std::string& id : a.xet) {
+    hub.change(id, [](fakehub::Model& model) {
+      for (auto& [name, content] : model.files) content.xet_hash = content.sha256;  // any 64 hex digits do
+    });
+  }
   for (const auto& [old, now] : a.renamed) {
     fakehub::Model model;
     model.renamed_to = now;
@@ -106,6 +118,7 @@ void set_up(FakeHub& hub, const Arguments& a) {
   }
   hub.set_token(a.token);
   hub.set_page(a.page);
+  hub.set_line(a.line);
   for (const Fault& fault : a.faults) hub.add(fault);
 }
 

@@ -131,7 +131,16 @@ void Server::serve(int fd) {
     auto request = parse(buffer.substr(0, end + 2));
     buffer.erase(0, end + 4);
     if (!request) return;
-    request->port = port_;
+    const auto length = request->headers.find("content-length");
+    const std::size_t body = length == request->headers.end() ? 0 : std::stoul(length->second);
+    while (buffer.size() < body && body <= (1 << 20)) {
+      char chunk[8192];
+      const ssize_t n = ::recv(fd, chunk, sizeof chunk, 0);
+      if (n <= 0) return;
+      buffer.append(chunk, static_cast<std::size_t>(n));
+    }
+    request->body = buffer.substr(0, body);
+    buffer.erase(0, body);
     if (!send_answer(fd, *request, handler_(*request))) return;
   }
 }
@@ -144,6 +153,17 @@ bool Server::send_all(int fd, std::span<const std::byte> bytes) {
     bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
   return true;
+}
+
+void Server::wait_for_line(std::size_t bytes) {
+  const std::uint64_t rate = line_rate_;
+  if (rate == 0) return;
+  std::unique_lock lock(line_mutex_);
+  line_free_ = std::max(line_free_, std::chrono::steady_clock::now() - std::chrono::milliseconds(5)) +
+               std::chrono::nanoseconds(bytes * 1'000'000'000 / rate);
+  const auto until = line_free_;
+  lock.unlock();
+  std::this_thread::sleep_until(until);
 }
 
 bool Server::send_answer(int fd, const Request& request, const Answer& answer) {
@@ -163,7 +183,7 @@ bool Server::send_answer(int fd, const Request& request, const Answer& answer) {
   const std::size_t end = std::min(
       {body.size(), answer.cut_after.value_or(body.size()), answer.stall_after.value_or(body.size())});
   for (std::size_t at = 0; at < end;) {
-    const std::size_t most = answer.bytes_per_second > 0 ? 16384 : std::size_t{1} << 20;
+    const std::size_t most = answer.bytes_per_second > 0 || line_rate_ > 0 ? 16384 : std::size_t{1} << 20;
     const std::span<const std::byte> piece = body.subspan(at, std::min(most, end - at));
     bool sent;
     if (answer.corrupt_at && *answer.corrupt_at >= at && *answer.corrupt_at < at + piece.size()) {
@@ -174,6 +194,7 @@ bool Server::send_answer(int fd, const Request& request, const Answer& answer) {
       sent = send_all(fd, piece);
     }
     if (!sent) return false;
+    wait_for_line(piece.size());
     at += piece.size();
     bytes_sent_ += piece.size();
     if (answer.bytes_per_second > 0) {

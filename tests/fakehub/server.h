@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -20,7 +21,7 @@ struct Request {
   std::string path;                            // decoded, without the query
   std::string query;                           // as it came
   std::map<std::string, std::string> headers;  // names in lower case
-  int port = 0;
+  std::string body;
 };
 
 struct Answer {
@@ -45,6 +46,9 @@ class Server {
   explicit Server(Handler handler, int port = 0);
   ~Server();
 
+  // All connections together; 0: as fast as it goes.
+  void limit(std::uint64_t bytes_per_second) { line_rate_ = bytes_per_second; }
+
   int port() const { return port_; }
   std::uint64_t bytes_sent() const { return bytes_sent_; }
 
@@ -52,6 +56,7 @@ class Server {
   void accept_all();
   void serve(int fd);
   bool send_answer(int fd, const Request& request, const Answer& answer);
+  void wait_for_line(std::size_t bytes);
   bool send_all(int fd, std::span<const std::byte> bytes);
 
   Handler handler_;
@@ -59,6 +64,9 @@ class Server {
   int port_ = 0;
   std::atomic<bool> stopping_ = false;
   std::atomic<std::uint64_t> bytes_sent_ = 0;
+  std::atomic<std::uint64_t> line_rate_ = 0;
+  std::mutex line_mutex_;
+  std::chrono::steady_clock::time_point line_free_{};  // when the line has sent what was given to it
   std::mutex mutex_;
   std::set<int> open_;
   std::vector<std::thread> threads_;
