@@ -40,7 +40,9 @@ class Terminal {
     if (child_ == 0) {
       ::setenv("HOME", home_text.c_str(), 1);
       ::setenv("TERM", "xterm", 1);
-      for (const char* name : {"XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"}) ::unsetenv(name);
+      for (const char* name : {"XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME",
+                               "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE"})
+        ::unsetenv(name);
       ::execv(argv[0], argv.data());
       ::_exit(127);
     }
@@ -184,6 +186,22 @@ TEST_F(TerminalTest, ReasoningIsDimmed) {
              scratch_.path());
   EXPECT_TRUE(t.appears("\x1b[2mhm\x1b[0m\r\n\r\nso aaa")) << t.screen();
   EXPECT_EQ(t.wait(), 0) << t.screen();
+}
+
+TEST_F(TerminalTest, APullShowsABarAndControlCKeepsWhatIsThere) {
+  const std::string served = "example/tiny=" + std::string(POME_SOURCE_DIR) + "/tests/golden/broken/sound";
+  Terminal t({POME_FAKEHUB, "--model", served, "--fault", "stall=5000@/cdn/", "--", POME_PROGRAM, "pull",
+              "example/tiny"},
+             scratch_.path());
+  ASSERT_TRUE(t.appears("4 files, 14.9 KiB; 14.9 KiB to fetch")) << t.screen();
+  ASSERT_TRUE(t.appears(" % ")) << t.screen();
+  ASSERT_TRUE(t.appears("of 14.9 KiB")) << t.screen();
+  t.type(control_c);
+  ASSERT_TRUE(t.appears("error: example/tiny: interrupted; what has arrived is kept")) << t.screen();
+  EXPECT_EQ(t.wait(), error_row(ErrorKind::interrupted).exit_code) << t.screen();
+  const fs::path repo = scratch_.path() / ".cache/huggingface/hub/models--example--tiny";
+  EXPECT_FALSE(fs::exists(repo / "refs/main"));
+  EXPECT_FALSE(fs::is_empty(repo / ".pome"));
 }
 
 }  // namespace

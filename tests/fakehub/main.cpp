@@ -133,6 +133,7 @@ int run(const std::vector<std::string>& command, const std::string& endpoint) {
     std::cerr << words[0] << ": cannot be run\n";
     ::_exit(127);
   }
+  ::signal(SIGINT, SIG_IGN);  // Ctrl-C is for the command
   int status = 0;
   ::waitpid(child, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
