@@ -69,8 +69,8 @@ std::optional<Journal> parse_journal(std::string_view text, std::string_view eta
   const auto head = next_line();
   if (!head || !digest_kind(etag) || size_bytes > most_bytes) return std::nullopt;
   const auto words = words_of(*head);
-  if (words.size() != 5 || words[0] != "pome-download" || words[1] != "1" || words[2] != etag ||
-      parse_size(words[3]) != size_bytes) {
+  if (words.size() != 5 || words[4].empty() || words[0] != "pome-download" || words[1] != "1" ||
+      words[2] != etag || parse_size(words[3]) != size_bytes) {
     return std::nullopt;
   }
   Journal journal{.etag = std::string(etag),
