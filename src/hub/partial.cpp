@@ -31,7 +31,9 @@ void replace_text(const fs::path& file, const std::string& text) {
   const int code = errno;
   ::close(fd);
   errno = code;
-  if (!written || ::rename(made.c_str(), file.c_str()) != 0) fail_errno(file, "cannot write");
+  if (!written) fail_errno(file, "cannot write");
+  // Where there are no locks another process may have been quicker, with a text that is as good.
+  if (::rename(made.c_str(), file.c_str()) != 0 && errno != ENOENT) fail_errno(file, "cannot write");
 }
 
 fs::path beside(const fs::path& folder, const std::string& etag, const char* ending) {
@@ -95,7 +97,7 @@ void Partial::open() {
     return std::find(journal_.written.begin(), end, false) != end;
   });
   replace_text(log, journal_text(journal_));
-  journal_file_ = ::open(log.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  journal_file_ = ::open(log.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
   if (journal_file_ < 0) fail_errno(log, "cannot open");
 }
 
