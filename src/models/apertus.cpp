@@ -94,6 +94,7 @@ const Arch apertus_arch{
     .name = "apertus",
     .model_types = model_types,
     .summary = "Apertus",
+    .caches = {.full = true},
     .renames = {},
     .build = build<Apertus>,
 };

@@ -124,6 +124,7 @@ const Arch bitnet_arch{
     .name = "bitnet",
     .model_types = model_types,
     .summary = "BitNet b1.58",
+    .caches = {.full = true},
     .renames = {},
     .build = build<Bitnet>,
 };

@@ -76,6 +76,7 @@ const Arch cohere_arch{
     .name = "cohere",
     .model_types = model_types,
     .summary = "Command R, R+, Aya",
+    .caches = {.full = true},
     .renames = {},
     .build = build<Cohere>,
 };

@@ -78,6 +78,7 @@ const Arch cohere2_arch{
     .name = "cohere2",
     .model_types = model_types,
     .summary = "Command R7B, Command A",
+    .caches = {.full = true, .sliding = true},
     .renames = {},
     .build = build<Cohere2>,
 };

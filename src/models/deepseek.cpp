@@ -125,6 +125,7 @@ const Arch deepseek_v2_arch{
     .name = "deepseek_v2",
     .model_types = second_types,
     .summary = "DeepSeek V2 and V2-Lite",
+    .caches = {.latent = true},
     .renames = renames,
     .build = [](Config& config, Weights& weights) -> std::unique_ptr<Model> {
       return std::make_unique<DeepSeek>(config, weights, false);
@@ -135,6 +136,7 @@ const Arch deepseek_v3_arch{
     .name = "deepseek_v3",
     .model_types = third_types,
     .summary = "DeepSeek V3 and R1, Kimi K2, Moonlight",
+    .caches = {.latent = true},
     .renames = renames,
     .build = [](Config& config, Weights& weights) -> std::unique_ptr<Model> {
       return std::make_unique<DeepSeek>(config, weights, true);

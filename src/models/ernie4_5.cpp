@@ -65,6 +65,7 @@ const Arch ernie4_5_arch{
     .name = "ernie4_5",
     .model_types = model_types,
     .summary = "ERNIE 4.5, dense",
+    .caches = {.full = true},
     .renames = {},
     .build = build<Ernie45>,
 };

@@ -96,6 +96,7 @@ const Arch ernie4_5_moe_arch{
     .name = "ernie4_5_moe",
     .model_types = model_types,
     .summary = "ERNIE 4.5 with mixtures of experts",
+    .caches = {.full = true},
     .renames = renames,
     .build = build<Ernie45Moe>,
 };

@@ -76,6 +76,7 @@ const Arch exaone4_arch{
     .name = "exaone4",
     .model_types = model_types,
     .summary = "EXAONE 4",
+    .caches = {.full = true, .sliding = true},
     .renames = {},
     .build = build<Exaone4>,
 };

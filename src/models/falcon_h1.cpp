@@ -173,6 +173,7 @@ const Arch falcon_h1_arch{
     .name = "falcon_h1",
     .model_types = model_types,
     .summary = "Falcon-H1: attention beside Mamba-2",
+    .caches = {.full = true, .state = true},
     .renames = {},
     .build = build<FalconH1>,
 };

@@ -71,6 +71,7 @@ const Arch gemma_arch{
     .name = "gemma",
     .model_types = model_types,
     .summary = "Gemma 1, CodeGemma",
+    .caches = {.full = true},
     .renames = {},
     .build = build<Gemma>,
 };

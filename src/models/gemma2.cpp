@@ -98,6 +98,7 @@ const Arch gemma2_arch{
     .name = "gemma2",
     .model_types = model_types,
     .summary = "Gemma 2",
+    .caches = {.full = true, .sliding = true},
     .renames = {},
     .build = build<Gemma2>,
 };

@@ -117,6 +117,7 @@ const Arch gemma3_arch{
     .name = "gemma3",
     .model_types = model_types,
     .summary = "Gemma 3, text",
+    .caches = {.full = true, .sliding = true},
     .renames = {},
     .build = build<Gemma3>,
 };

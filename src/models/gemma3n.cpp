@@ -366,6 +366,7 @@ const Arch gemma3n_arch{
     .name = "gemma3n",
     .model_types = model_types,
     .summary = "Gemma 3n, text",
+    .caches = {.full = true, .sliding = true},
     .renames = {},
     .build = build<Gemma3n>,
 };

@@ -292,6 +292,7 @@ const Arch gemma4_arch{
     .name = "gemma4",
     .model_types = model_types,
     .summary = "Gemma 4, text",
+    .caches = {.full = true, .sliding = true},
     .renames = renames,
     .build = build<Gemma4>,
 };

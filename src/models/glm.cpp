@@ -61,6 +61,7 @@ const Arch glm_arch{
     .name = "glm",
     .model_types = model_types,
     .summary = "GLM-4 9B, GLM-Edge",
+    .caches = {.full = true},
     .renames = {},
     .build = build<Glm>,
 };

@@ -66,6 +66,7 @@ const Arch glm4_arch{
     .name = "glm4",
     .model_types = model_types,
     .summary = "GLM-4-0414, GLM-Z1",
+    .caches = {.full = true},
     .renames = {},
     .build = build<Glm4>,
 };

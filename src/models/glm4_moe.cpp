@@ -72,6 +72,7 @@ const Arch glm4_moe_arch{
     .name = "glm4_moe",
     .model_types = model_types,
     .summary = "GLM-4.5 to 4.7",
+    .caches = {.full = true},
     .renames = {},
     .build = build<Glm4Moe>,
 };

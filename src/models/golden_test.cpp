@@ -301,5 +301,24 @@ TEST(GoldenCases, EveryFamilyHasSome) {
   }
 }
 
+TEST(GoldenCases, HaveTheCachesThatTheirFamilyNames) {
+  std::map<std::string, CacheKinds> seen;
+  for (const Case& c : find_cases()) {
+    if (!c.adapter.empty()) continue;
+    const auto loaded = load_model(c.folder);
+    const CacheKinds kinds = cache_kinds(loaded->model->cache_plan());
+    CacheKinds& all = seen[std::string(loaded->arch->name)];
+    all = {all.full || kinds.full, all.sliding || kinds.sliding, all.latent || kinds.latent,
+           all.state || kinds.state};
+  }
+  const auto text = [](const CacheKinds& kinds) {
+    return fmt::format("full {} sliding {} latent {} state {}", kinds.full, kinds.sliding, kinds.latent,
+                       kinds.state);
+  };
+  for (const Arch* arch : registry()) {
+    EXPECT_EQ(text(arch->caches), text(seen[std::string(arch->name)])) << arch->name;
+  }
+}
+
 }  // namespace
 }  // namespace pome::models

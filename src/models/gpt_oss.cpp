@@ -127,6 +127,7 @@ const Arch gpt_oss_arch{
     .name = "gpt_oss",
     .model_types = model_types,
     .summary = "gpt-oss 20B and 120B",
+    .caches = {.full = true, .sliding = true},
     .renames = {},
     .build = build<GptOss>,
 };

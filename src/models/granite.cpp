@@ -66,6 +66,7 @@ const Arch granite_arch{
     .name = "granite",
     .model_types = model_types,
     .summary = "Granite 3, dense",
+    .caches = {.full = true},
     .renames = {},
     .build = build<Granite>,
 };

@@ -80,6 +80,7 @@ const Arch granitemoe_arch{
     .name = "granitemoe",
     .model_types = model_types,
     .summary = "Granite 3 with mixtures of experts",
+    .caches = {.full = true},
     .renames = renames,
     .build = build<GraniteMoe>,
 };

@@ -174,6 +174,7 @@ const Arch granitemoehybrid_arch{
     .name = "granitemoehybrid",
     .model_types = model_types,
     .summary = "Granite 4: Mamba-2 and attention, dense or with experts",
+    .caches = {.full = true, .state = true},
     .renames = renames,
     .build = build<GraniteMoeHybrid>,
 };

@@ -60,6 +60,7 @@ const Arch helium_arch{
     .name = "helium",
     .model_types = model_types,
     .summary = "Helium 1",
+    .caches = {.full = true},
     .renames = {},
     .build = build<Helium>,
 };

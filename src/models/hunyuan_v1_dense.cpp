@@ -93,6 +93,7 @@ const Arch hunyuan_v1_dense_arch{
     .name = "hunyuan_v1_dense",
     .model_types = model_types,
     .summary = "Hunyuan, dense",
+    .caches = {.full = true},
     .renames = {},
     .build = build<HunyuanV1Dense>,
 };

@@ -196,6 +196,7 @@ const Arch lfm2_arch{
     .name = "lfm2",
     .model_types = model_types,
     .summary = "LFM2: short convolutions and attention, dense or with experts",
+    .caches = {.full = true, .state = true},
     .renames = renames,
     .build = build<Lfm2>,
 };

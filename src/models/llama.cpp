@@ -68,6 +68,8 @@ const Arch llama_arch{
     .name = "llama",
     .model_types = model_types,
     .summary = "Llama 1 to 3.x, Mistral 7B, TinyLlama, CodeLlama, SmolLM2",
+    .caches = {.full = true, .sliding = true},
+    .meta_form = true,
     .renames = renames,
     .build = build<Llama>,
 };

@@ -168,6 +168,7 @@ const Arch llama4_text_arch{
     .name = "llama4_text",
     .model_types = model_types,
     .summary = "Llama 4 Scout and Maverick, text",
+    .caches = {.full = true, .sliding = true},
     .renames = {},
     .build = build<Llama4>,
 };

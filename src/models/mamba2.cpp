@@ -93,6 +93,7 @@ const Arch mamba2_arch{
     .name = "mamba2",
     .model_types = model_types,
     .summary = "Mamba-2: states instead of attention",
+    .caches = {.state = true},
     .renames = renames,
     .build = build<Mamba2>,
 };

@@ -103,6 +103,7 @@ const Arch minimax_m2_arch{
     .name = "minimax_m2",
     .model_types = model_types,
     .summary = "MiniMax M2",
+    .caches = {.full = true},
     .renames = renames,
     .build = build<MiniMaxM2>,
 };

@@ -70,6 +70,7 @@ const Arch ministral3_arch{
     .name = "ministral3",
     .model_types = model_types,
     .summary = "Ministral 3, Mistral Small 3.x, text",
+    .caches = {.full = true, .sliding = true},
     .renames = {},
     .build = build<Ministral3>,
 };

@@ -69,6 +69,7 @@ const Arch mixtral_arch{
     .name = "mixtral",
     .model_types = model_types,
     .summary = "Mixtral 8x7B and 8x22B",
+    .caches = {.full = true, .sliding = true},
     .renames = renames,
     .build = build<Mixtral>,
 };

@@ -48,10 +48,23 @@ class Model {
   virtual graph::CachePlan cache_plan() const = 0;
 };
 
+// What the layers of a model may remember.
+struct CacheKinds {
+  bool full = false;     // keys and values of every position
+  bool sliding = false;  // of a window, or of a chunk
+  bool latent = false;   // one compressed vector per position (MLA)
+  bool state = false;    // a state of constant size (convolutions, recurrences)
+
+  bool operator==(const CacheKinds&) const = default;
+};
+CacheKinds cache_kinds(const graph::CachePlan& plan);
+
 struct Arch {
   std::string_view name;                          // the family: "llama"
   std::span<const std::string_view> model_types;  // config.json model_type values it answers to
   std::string_view summary;                       // one line for `pome archs`
+  CacheKinds caches;                              // that its models have, depending on their configs
+  bool meta_form = false;                         // also the first MLX uploads (models/meta_form.h)
   std::span<const formats::Rename> renames;       // from the names of published files to those of the family
   std::unique_ptr<Model> (*build)(Config& config, Weights& weights);
 };

@@ -68,6 +68,7 @@ const Arch nemotron_arch{
     .name = "nemotron",
     .model_types = model_types,
     .summary = "Nemotron 4, Minitron",
+    .caches = {.full = true},
     .renames = {},
     .build = build<Nemotron>,
 };

@@ -274,6 +274,7 @@ const Arch nemotron_h_arch{
     .name = "nemotron_h",
     .model_types = model_types,
     .summary = "Nemotron-H, Nemotron 3: Mamba-2, attention, experts",
+    .caches = {.full = true, .state = true},
     .renames = renames,
     .build = build<NemotronH>,
 };

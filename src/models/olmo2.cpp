@@ -58,6 +58,7 @@ const Arch olmo2_arch{
     .name = "olmo2",
     .model_types = model_types,
     .summary = "OLMo 2",
+    .caches = {.full = true},
     .renames = {},
     .build = build<Olmo2>,
 };

@@ -82,6 +82,7 @@ const Arch olmo3_arch{
     .name = "olmo3",
     .model_types = model_types,
     .summary = "OLMo 3",
+    .caches = {.full = true, .sliding = true},
     .renames = {},
     .build = build<Olmo3>,
 };

@@ -69,6 +69,7 @@ const Arch olmoe_arch{
     .name = "olmoe",
     .model_types = model_types,
     .summary = "OLMoE",
+    .caches = {.full = true},
     .renames = {},
     .build = build<Olmoe>,
 };

@@ -73,6 +73,7 @@ const Arch phi_arch{
     .name = "phi",
     .model_types = model_types,
     .summary = "Phi 1, 1.5, 2",
+    .caches = {.full = true},
     .renames = {},
     .build = build<Phi>,
 };

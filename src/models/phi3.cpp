@@ -69,6 +69,7 @@ const Arch phi3_arch{
     .name = "phi3",
     .model_types = model_types,
     .summary = "Phi 3, 3.5, 4; Phi-3-vision, text",
+    .caches = {.full = true, .sliding = true},
     .renames = renames,
     .build = build<Phi3>,
 };

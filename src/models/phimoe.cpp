@@ -78,6 +78,7 @@ const Arch phimoe_arch{
     .name = "phimoe",
     .model_types = model_types,
     .summary = "Phi-3.5-MoE",
+    .caches = {.full = true},
     .renames = renames,
     .build = build<PhiMoe>,
 };

@@ -53,6 +53,7 @@ const Arch qwen2_arch{
     .name = "qwen2",
     .model_types = model_types,
     .summary = "Qwen2, Qwen2.5 and models distilled into them",
+    .caches = {.full = true, .sliding = true},
     .renames = {},
     .build = build<Qwen2>,
 };

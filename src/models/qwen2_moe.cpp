@@ -83,6 +83,7 @@ const Arch qwen2_moe_arch{
     .name = "qwen2_moe",
     .model_types = model_types,
     .summary = "Qwen1.5 and Qwen2 with mixtures of experts",
+    .caches = {.full = true, .sliding = true},
     .renames = {},
     .build = build<Qwen2Moe>,
 };

@@ -60,6 +60,7 @@ const Arch qwen3_arch{
     .name = "qwen3",
     .model_types = model_types,
     .summary = "Qwen3, dense",
+    .caches = {.full = true, .sliding = true},
     .renames = {},
     .build = build<Qwen3>,
 };

@@ -79,6 +79,7 @@ const Arch qwen3_moe_arch{
     .name = "qwen3_moe",
     .model_types = model_types,
     .summary = "Qwen3 with mixtures of experts",
+    .caches = {.full = true},
     .renames = {},
     .build = build<Qwen3Moe>,
 };

@@ -216,6 +216,7 @@ const Arch qwen3_next_arch{
     .name = "qwen3_next",
     .model_types = model_types,
     .summary = "Qwen3-Next, Qwen3.5: gated delta nets and attention, dense or with experts",
+    .caches = {.full = true, .state = true},
     .renames = renames,
     .build = build<Qwen3Next>,
 };

@@ -36,6 +36,18 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::span<const Arch* const> registry() { return families; }
 
+CacheKinds cache_kinds(const graph::CachePlan& plan) {
+  CacheKinds kinds;
+  for (const graph::CacheLayer& layer : plan) {
+    bool& kind = layer.is_state()                      ? kinds.state
+                 : layer.window > 0 || layer.chunk > 0 ? kinds.sliding
+                 : layer.own_values                    ? kinds.full
+                                                       : kinds.latent;
+    kind = true;
+  }
+  return kinds;
+}
+
 namespace {
 
 const Arch* arch_of(std::string_view model_type) {

@@ -55,6 +55,7 @@ const Arch seed_oss_arch{
     .name = "seed_oss",
     .model_types = model_types,
     .summary = "Seed-OSS",
+    .caches = {.full = true},
     .renames = {},
     .build = build<SeedOss>,
 };

@@ -85,6 +85,7 @@ const Arch smollm3_arch{
     .name = "smollm3",
     .model_types = model_types,
     .summary = "SmolLM3",
+    .caches = {.full = true, .sliding = true},
     .renames = {},
     .build = build<Smollm3>,
 };

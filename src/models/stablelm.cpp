@@ -90,6 +90,7 @@ const Arch stablelm_arch{
     .name = "stablelm",
     .model_types = model_types,
     .summary = "StableLM 2, StableLM Zephyr",
+    .caches = {.full = true},
     .renames = {},
     .build = build<Stablelm>,
 };

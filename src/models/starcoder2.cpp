@@ -65,6 +65,7 @@ const Arch starcoder2_arch{
     .name = "starcoder2",
     .model_types = model_types,
     .summary = "StarCoder2",
+    .caches = {.full = true, .sliding = true},
     .renames = {},
     .build = build<Starcoder2>,
 };

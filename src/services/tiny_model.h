@@ -22,7 +22,8 @@ struct TinyLibrary {
                      .cache = scratch.path() / "cache",
                      .config = scratch.path() / "config",
                      .hf_cache = scratch.path() / "hub",
-                     .demo = golden("broken/sound")};
+                     .demo = golden("broken/sound"),
+                     .catalogue = fs::path(POME_SOURCE_DIR) / "assets/catalogue.json"};
   Library library{{.backend = "cpu",
                    .computing = {.precision = graph::Precision::exact},
                    .engine = {},
