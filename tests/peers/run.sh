@@ -24,4 +24,5 @@ failed=0
 for client in "$python $here/hub_python.py" "node $work/hub_js.mjs"; do
   "$fakehub/fakehub" "${models[@]}" -- $client || failed=1
 done
+"$python" "$here/cache_python.py" "$bin/pome" || failed=1
 exit $failed
