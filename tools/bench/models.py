@@ -87,8 +87,8 @@ class Shape:
 SHAPES = {
     "qwen3-0.6b": Shape(28, 1024, 16, 8, 128, 3072, 151936),
     "qwen3-1.7b": Shape(28, 2048, 16, 8, 128, 6144, 151936),
-    # Qwen3-30B-A3B's ratios at half its width and a third of its layers.
-    "qwen3-moe": Shape(16, 1024, 16, 2, 128, 384, 75776, experts=128, active=8),
+    # Four of Qwen3-30B-A3B's 48 layers, and a ninth of its vocabulary.
+    "qwen3-moe": Shape(4, 2048, 32, 4, 128, 768, 16384, experts=128, active=8),
     "135m": Shape(30, 576, 9, 3, 64, 1536, 49152, family="llama", k_quants=False),
     "qwen3-0.6b-bf16": Shape(28, 1024, 16, 8, 128, 3072, 151936, dense=BF16),
     "qwen3-0.6b-f16": Shape(28, 1024, 16, 8, 128, 3072, 151936, dense=F16),
