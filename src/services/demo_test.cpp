@@ -21,7 +21,8 @@ class Demo : public testing::TestWithParam<graph::Precision> {
                              .cache = scratch.path(),
                              .config = scratch.path(),
                              .hf_cache = scratch.path(),
-                             .demo = fs::path(POME_SOURCE_DIR) / "assets/demo"}}};
+                             .demo = fs::path(POME_SOURCE_DIR) / "assets/demo",
+                             .catalogue = fs::path(POME_SOURCE_DIR) / "assets/catalogue.json"}}};
   std::shared_ptr<const OpenModel> model = library.open("demo");
 };
 
