@@ -44,19 +44,18 @@ void leave_best_groups(const RouteSpec& spec, float* scores) {
 }
 
 void route_sparse_mixer(const RouteSpec& spec, const float* logits, float* out) {
-  float left[most_experts];
-  std::copy_n(logits, spec.experts, left);
+  // By what is left each time, that is by their logits: a choice never comes twice.
+  int order[most_experts];
+  best(logits, spec.experts, spec.chosen, order);
   for (int k = 0; k < spec.chosen; ++k) {
-    const auto expert = static_cast<int>(std::max_element(left, left + spec.experts) - left);
-    const float top = left[expert];
+    const float top = logits[order[k]];
     float sum = 0;
     for (int i = 0; i < spec.experts; ++i) {
       const bool near = (top - logits[i]) / std::max(std::fabs(logits[i]), top) <= 2 * spec.jitter;
-      if (near && left[i] > nothing) sum += std::exp(left[i] - top);
+      if (near && std::find(order, order + k, i) == order + k) sum += std::exp(logits[i] - top);
     }
-    out[k] = static_cast<float>(expert);
+    out[k] = static_cast<float>(order[k]);
     out[spec.chosen + k] = 1 / sum;
-    left[expert] = nothing;
   }
 }
 

@@ -79,6 +79,9 @@ TEST(Route, EqualsGoByNumberAndNaNsComeLast) {
   EXPECT_EQ(std::vector(tied.begin(), tied.begin() + 3), (std::vector<float>{1, 0, 2}));
   const auto broken = routed(spec, {NAN, 2, 1, NAN});
   EXPECT_EQ(std::vector(broken.begin(), broken.begin() + 3), (std::vector<float>{1, 2, 0}));
+  const RouteSpec mixer{.experts = 4, .chosen = 3, .scores = ExpertScores::sparse_mixer, .jitter = 0.01f};
+  const auto mixed = routed(mixer, {NAN, NAN, 1, NAN});
+  EXPECT_EQ(std::vector(mixed.begin(), mixed.begin() + 3), (std::vector<float>{2, 0, 1}));
 }
 
 TEST(Route, RefusesWhatContradictsItself) {
