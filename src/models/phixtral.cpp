@@ -118,6 +118,7 @@ const Arch phixtral_arch{
     .name = "phixtral",
     .model_types = model_types,
     .summary = "Phixtral",
+    .caches = {.full = true},
     .renames = {},
     .build = build<Phixtral>,
 };

@@ -2,11 +2,11 @@ The verbs for measuring and porting.
 
   $ model=tests/golden/broken/sound
   $ pome archs | head -3
-  llama…llama mistral…Llama 1 to 3.x, Mistral 7B, TinyLlama, CodeLlama, SmolLM2
-  qwen2…qwen2…Qwen2, Qwen2.5 and models distilled into them
-  qwen3…qwen3…Qwen3, dense
+  family            caches        model_type
+  llama             full sliding  llama mistral                                                 Llama 1 to 3.x, Mistral 7B, TinyLlama, CodeLlama, SmolLM2
+  qwen2             full sliding  qwen2                                                         Qwen2, Qwen2.5 and models distilled into them
   $ pome archs --json | head -1
-  {"name":"llama","model_types":["llama",…],"summary":"…"}
+  {"name":"llama","model_types":["llama","mistral"],"summary":"…","caches":["full","sliding"],"layouts":["huggingface","mlx","meta"],"quantization":[{"mode":"affine","bits":[2,3,4,5,6,8],"group_sizes":[32,64,128]},…]}
 
   $ pome tokenize $model hello world
   13 10 17 17 20 1 28 20 23 17 9
