@@ -52,11 +52,12 @@ class Qwen2Moe final : public Decoder {
   std::vector<int> read_windows(Config& config) const {
     const bool used = config.get<bool>("use_sliding_window", false);
     const int most = config.get<int>("max_window_layers", 28);
-    const int window = config.find("sliding_window") == nullptr ? 0 : config.positive("sliding_window");
+    config.mark_read("sliding_window");  // 0 where it is not used
+    const int window = used ? config.positive_or_none("sliding_window") : 0;
     const std::vector<bool> sliding = read_sliding_layers(
         config, c_.num_hidden_layers, [&](int layer) { return (layer + 1) % 2 != 0 && layer < most; });
     std::vector<int> windows;
-    for (const bool slides : sliding) windows.push_back(used && slides ? window : 0);
+    for (const bool slides : sliding) windows.push_back(slides ? window : 0);
     return windows;
   }
 

@@ -17,7 +17,7 @@ WINDOW = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 
 PATTERN = {"layer_types": ["sliding_attention", "full_attention", "sliding_attention"], "mlp_only_layers": [2]}
 
 CASES = {
-    "published": Case(BASE, dtype="bfloat16", layout="hub", sees=[{"norm_topk_prob": True}]),
+    "published": Case(BASE | {"use_sliding_window": False, "sliding_window": 0}, dtype="bfloat16", layout="hub", sees=[{"norm_topk_prob": True}]),
     "window": Case(
         new_form(BASE | WINDOW | PATTERN),
         dtype="bfloat16",
