@@ -29,11 +29,12 @@ class PhiMoe final : public Decoder {
     const bool bias = config.get<bool>("attention_bias", false);
     const int window = config.positive_or_none("sliding_window");
     const MixtureSizes sizes{.experts = read_expert_count(config, "num_local_experts", "num_experts"),
-                             .chosen = config.positive("num_experts_per_tok", 2),
+                             .chosen = 2,
                              .width = c_.hidden_size,
                              .inner = c_.intermediate_size};
     const graph::Routing routing{.scores = graph::Routing::Scores::sparse_mixer,
                                  .jitter = config.get<float>("router_jitter_noise", 0.01F)};
+    config.mark_read("num_experts_per_tok");  // the sparse mixer chooses two, whatever it says
     mark_router_losses(config);
     for (std::size_t i = 0; i < plan_.size(); ++i) {
       const std::string at = layer_path(i);

@@ -26,7 +26,11 @@ LONG = "takes the long factors always"
 CASES = {
     "plain": Case(BASE, dtype="bfloat16", layout="hub", weights="plainly", sees=[{"router_jitter_noise": 0.01}]),
     "longrope": Case(
-        BASE | {"rope_scaling": LONGROPE, "original_max_position_embeddings": 96}, dtype="bfloat16", layout="hub", mlx_lm=LONG
+        # Two experts are chosen, whatever the config says.
+        BASE | {"rope_scaling": LONGROPE, "original_max_position_embeddings": 96, "num_experts_per_tok": 3},
+        dtype="bfloat16",
+        layout="hub",
+        mlx_lm=LONG,
     ),
     "quantized_4bit": Case(
         BASE | {"attention_bias": False, "lm_head_bias": False}, dtype="bfloat16", quantize=affine(), layout="hub", mlx_lm="wants the biases"
