@@ -3,7 +3,8 @@
 // models/nemotron_h/modeling_nemotron_h.py.
 //
 // Time steps: transformers raises them to time_step_min in whole passes and not when it decodes; NVIDIA's own
-// code and mlx-lm keep them within time_step_limit, as here.
+// code and mlx-lm keep them within time_step_limit, as here. Biases of attention and tied embeddings:
+// transformers has neither, whatever the config says, the others both; here the tensors decide.
 #include "models/mixture.h"
 #include "models/recurrent.h"
 #include "models/registry.h"
@@ -50,7 +51,7 @@ std::vector<Kind> read_kinds(Config& config) {
   return kinds;
 }
 
-DecoderConfig read_config(Config& config, std::size_t layers) {
+DecoderConfig read_config(Config& config, const Weights& weights, std::size_t layers) {
   DecoderConfig c = read_decoder_config(config, {.vocab_size = 131072,
                                                  .hidden_size = 4096,
                                                  .intermediate_size = 21504,
@@ -62,6 +63,7 @@ DecoderConfig read_config(Config& config, std::size_t layers) {
                                                  .norm_eps_key = "layer_norm_epsilon",
                                                  .norm_eps = 1e-5F});
   c.num_hidden_layers = static_cast<int>(layers);
+  if (weights.contains("lm_head.weight")) c.tie_word_embeddings = false;
   // For training, for kernels and caches of others, or said by other fields; no rope is applied.
   for (const char* key : {"chunk_size",
                           "expand",
@@ -124,7 +126,7 @@ class NemotronH final : public Decoder {
 
  private:
   NemotronH(Config& config, Weights& weights, const std::vector<Kind>& kinds)
-      : Decoder(read_config(config, kinds.size()), weights, {.embedding = "backbone.embeddings"}) {
+      : Decoder(read_config(config, weights, kinds.size()), weights, {.embedding = "backbone.embeddings"}) {
     act_ = read_activation(config, "mlp_hidden_act", "relu2");
     mlp_bias_ = config.get<bool>("mlp_bias", false);
     const bool bias = config.get<bool>("use_bias", false);
@@ -154,7 +156,9 @@ class NemotronH final : public Decoder {
           break;
         case Kind::attention:
           layer.attention =
-              take_attention(weights, at + "mixer", c_, {.qkv = attention_bias, .o = attention_bias});
+              take_attention(weights, at + "mixer", c_,
+                             {.qkv = attention_bias && weights.contains(at + "mixer.q_proj.bias"),
+                              .o = attention_bias && weights.contains(at + "mixer.o_proj.bias")});
           layer.cached = add_slot(plan_, {.kv_heads = c_.num_key_value_heads, .head_dim = c_.head_dim});
           break;
         case Kind::mlp:

@@ -40,6 +40,9 @@ NEW_FORM = without(BASE, "hybrid_override_pattern", "num_hidden_layers", "time_s
     "n_group": 4,
     "topk_group": 2,
     "moe_latent_size": 24,
+    # Which transformers has no use for, and the files no tensors.
+    "attention_bias": True,
+    "tie_word_embeddings": True,
     "mlp_bias": True,
     "use_bias": True,
 }
