@@ -52,12 +52,13 @@ struct Settings {
   graph::Rope sliding_rope;
 };
 
-// transformers 5 lists what full layers have otherwise layer by layer; they are alike.
+// transformers 5 lists what full layers have otherwise layer by layer; they are alike. An empty list says
+// that they have nothing otherwise.
 void read_full_layers(Config& config, Settings& s) {
-  s.global_head_dim = config.positive("global_head_dim", 512);
+  const Json* per_layer = config.find("per_layer_config");
+  s.global_head_dim = config.positive("global_head_dim", per_layer == nullptr ? 512 : s.c.head_dim);
   const int kv_heads = config.positive("num_global_key_value_heads", s.c.num_key_value_heads);
   s.global_kv_heads = config.get<bool>("attention_k_eq_v", false) ? kv_heads : s.c.num_key_value_heads;
-  const Json* per_layer = config.find("per_layer_config");
   if (per_layer == nullptr || !per_layer->is_object()) return;
   for (const auto& [layer, changes] : per_layer->items()) {
     Config own(changes, fmt::format("{}: per_layer_config.{}", config.subject(), layer));

@@ -61,6 +61,12 @@ CASES = {
     "new_form": Case(
         NEW_FORM, dtype="bfloat16", layout="hub", weights="large", mlx_lm="does not read per_layer_config",
     ),
+    "one_head_size": Case(
+        without(BASE, "global_head_dim") | {"per_layer_config": {}, "num_hidden_layers": 2, "layer_types": TYPES[:2]},
+        dtype="bfloat16",
+        layout="hub",
+        mlx_lm="does not read per_layer_config",
+    ),
     "mixture": Case(MIXTURE, dtype="bfloat16", layout="hub", sees=[{"top_k_experts": 1}]),
     "mixture_mlx_4bit": Case(MIXTURE, dtype="bfloat16", quantize=affine(), layout="mlx"),
     "small_quantized_4bit": Case(SMALL, dtype="bfloat16", quantize=affine(), layout="hub"),
