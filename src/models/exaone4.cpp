@@ -15,10 +15,10 @@ struct Layer {
   Tensor post_feedforward_norm;
 };
 
-// One of "LLLG", whose last letter is the layer that sees everything, or its length.
-int read_pattern(Config& config) {
+// One of "LLLG", whose last letter is the layer that sees everything, or its length; 0 without a window.
+int read_pattern(Config& config, int window) {
   const Json* pattern = config.find("sliding_window_pattern");
-  if (pattern == nullptr) return 4;
+  if (pattern == nullptr || window == 0) return 4;
   return pattern->is_string() ? std::max(1, static_cast<int>(pattern->get<std::string>().size()))
                               : config.positive("sliding_window_pattern");
 }
@@ -29,7 +29,7 @@ class Exaone4 final : public Decoder {
       : Decoder(read_decoder_config(config, {.norm_eps = 1e-5F}), weights) {
     const bool null = config.json().contains("sliding_window") && config.find("sliding_window") == nullptr;
     window_ = null ? 0 : config.positive("sliding_window", 4096);
-    const int pattern = read_pattern(config);
+    const int pattern = read_pattern(config, window_);
     const std::vector<bool> sliding = read_sliding_layers(
         config, c_.num_hidden_layers, [&](int i) { return window_ > 0 && (i + 1) % pattern != 0; });
     for (std::size_t i = 0; i < plan_.size(); ++i) {
