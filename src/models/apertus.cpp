@@ -51,7 +51,7 @@ class Apertus final : public Decoder {
  public:
   Apertus(Config& config, Weights& weights) : Decoder(read_config(config), weights) {
     const bool bias = config.get<bool>("attention_bias", false);
-    const bool mlp_bias = config.get<bool>("mlp_bias", false);
+    const bool mlp_bias = config.get<bool>("mlp_bias", false);  // of no use to transformers: tensors decide
     config.mark_read("qk_norm");
     config.mark_read("post_norm");
     for (std::size_t i = 0; i < plan_.size(); ++i) {
@@ -62,9 +62,11 @@ class Apertus final : public Decoder {
       layer.q_norm = weights.take(at + "self_attn.q_norm.weight", {c_.head_dim});
       layer.k_norm = weights.take(at + "self_attn.k_norm.weight", {c_.head_dim});
       layer.feedforward_norm = weights.take(at + "feedforward_layernorm.weight", {c_.hidden_size});
-      layer.up = weights.linear(at + "mlp.up_proj", c_.intermediate_size, c_.hidden_size, mlp_bias);
+      layer.up = weights.linear(at + "mlp.up_proj", c_.intermediate_size, c_.hidden_size,
+                                mlp_bias && weights.contains(at + "mlp.up_proj.bias"));
       layer.xielu = take_xielu(weights, at + "mlp.act_fn.");
-      layer.down = weights.linear(at + "mlp.down_proj", c_.hidden_size, c_.intermediate_size, mlp_bias);
+      layer.down = weights.linear(at + "mlp.down_proj", c_.hidden_size, c_.intermediate_size,
+                                  mlp_bias && weights.contains(at + "mlp.down_proj.bias"));
     }
     norm_ = weights.take("model.norm.weight", {c_.hidden_size});
   }

@@ -29,7 +29,7 @@ def draw(name, shape, rng):
 CASES = {
     "plain": Case(BASE, dtype="bfloat16", layout="hub", sees=[{"rope_scaling": None}]),
     "new_form": Case(
-        new_form(BASE | {"attention_bias": True, "tie_word_embeddings": True}),
+        new_form(BASE | {"attention_bias": True, "mlp_bias": True, "tie_word_embeddings": True}),
         dtype="bfloat16",
         mlx_lm="does not read rope_parameters",
     ),
