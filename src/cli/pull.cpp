@@ -43,7 +43,7 @@ void pull(const Pull& o) {
       .force = o.force};
   std::vector<services::PullRequest> requests;
   for (const std::string& word : o.words) {
-    const auto more = services::pull_requests(word, o.names, common, options.paths);
+    const auto more = services::pull_requests(word, o.names, common, options);
     requests.insert(requests.end(), more.begin(), more.end());
   }
   if (requests.size() > 1 && !o.local_dir.empty()) {

@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "hub/names.h"
+#include "services/search.h"
+#include "services/similar_names.h"
 #include "store/catalogue.h"
 
 namespace pome::services {
@@ -22,10 +24,46 @@ PullRequest request_for(const store::KnownModel& model, const NameChoice& choice
       .with_hint(fmt::format("there is {}", fmt::join(others, ", ")));
 }
 
+// The repository made from the same model that has these bits: the Hub knows what was made from what, and
+// the most downloaded comes first.
+std::string on_hub(const std::string& id, int bits, const PullOptions& options) {
+  hub::Hub hub(options.hub);
+  std::vector<std::string> bases{id};
+  Json info;
+  try {
+    info = hub.model(id).raw;
+  } catch (Error& told) {
+    const std::string meant = did_you_mean(similar_names(id, options.paths, &hub));
+    if (told.kind() == ErrorKind::not_found && !meant.empty()) told.with_hint(meant);
+    throw;
+  }
+  const std::vector<FoundModel> own = parse_found(Json::array({info}), id);
+  if (!own.empty()) {
+    if (own.front().bits == bits) return id;
+    bases.insert(bases.end(), own.front().base_models.begin(), own.front().base_models.end());
+  }
+  std::vector<std::string> others;
+  for (const std::string& base : bases) {
+    for (const FoundModel& model : search({.base = base, .limit = 100}, hub, options.paths)) {
+      if (model.bits == bits && model.runs) return model.name;
+      if (model.bits != 0) others.push_back(fmt::format("{} ({} bit)", model.name, model.bits));
+    }
+  }
+  throw error(ErrorKind::not_found, "{}: the Hub has no repository of it with {} bits in MLX format", id,
+              bits)
+      .with_hint(others.empty()
+                     ? fmt::format("pome search {} --bits {}", id.substr(id.find('/') + 1), bits)
+                     : fmt::format("there is {}",
+                                   fmt::join(others.begin(),
+                                             others.begin() + static_cast<std::ptrdiff_t>(
+                                                                  std::min<std::size_t>(3, others.size())),
+                                             ", ")));
+}
+
 }  // namespace
 
 std::vector<PullRequest> pull_requests(const std::string& word, const NameChoice& choice,
-                                       const PullRequest& common, const store::Paths& paths) {
+                                       const PullRequest& common, const PullOptions& options) {
   PullRequest request = common;
   if (const auto name = hub::parse_repo_name(word)) {
     if (!name->revision.empty()) {
@@ -36,23 +74,22 @@ std::vector<PullRequest> pull_requests(const std::string& word, const NameChoice
     }
     request.id = name->id();
     if (choice.bits == 0) return {request};
-    const store::Catalogue catalogue = store::Catalogue::load(paths);
+    const store::Catalogue catalogue = store::Catalogue::load(options.paths);
     if (const store::KnownModel* model = catalogue.find(request.id))
       return {request_for(*model, choice, request)};
-    throw error(ErrorKind::not_found, "{}: not in the catalogue, so its repository with {} bits is not known",
-                request.id, choice.bits)
-        .with_hint(fmt::format("pome search {} --bits {}", name->name, choice.bits));
+    request.id = on_hub(request.id, choice.bits, options);
+    return {request};
   }
-  const store::Catalogue catalogue = store::Catalogue::load(paths);
+  const store::Catalogue catalogue = store::Catalogue::load(options.paths);
   const std::vector<const store::KnownModel*> models = catalogue.preset(word);
   if (models.empty()) {
     Error unknown = error(ErrorKind::not_found,
                           "\"{}\" is no model that is known: expected org/name, or a name of "
                           "the catalogue",
                           word);
-    const std::vector<std::string> near = catalogue.corrections(word);
-    throw unknown.with_hint(near.empty() ? fmt::format("pome search {}", shell_word(word))
-                                         : fmt::format("did you mean {}?", fmt::join(near, ", ")));
+    hub::Hub hub(options.hub);
+    const std::string meant = did_you_mean(similar_names(word, options.paths, &hub));
+    throw unknown.with_hint(meant.empty() ? fmt::format("pome search {}", shell_word(word)) : meant);
   }
   if (models.size() > 1 && !choice.all) {
     std::vector<std::string> names;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "base/error.h"
 #include "hub/digest.h"
@@ -38,6 +39,35 @@ std::string query_value(const std::string& query, const std::string& key) {
   if (at == std::string::npos) return {};
   const auto start = at + key.size() + 2;
   return text.substr(start, text.find('&', start) - start);
+}
+
+std::vector<std::string> split(const std::string& text, char at) {
+  std::vector<std::string> result;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(at, begin), text.size());
+    result.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return result;
+}
+
+std::string lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+// %2F as /, + as a blank
+std::string decoded(const std::string& text) {
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size()) {
+      result += static_cast<char>(std::stoi(text.substr(i + 1, 2), nullptr, 16));
+      i += 2;
+    } else {
+      result += text[i] == '+' ? ' ' : text[i];
+    }
+  }
+  return result;
 }
 
 std::vector<std::string> parts(const std::string& path) {
@@ -122,6 +152,44 @@ constexpr Spoiler spoilers[]{
     {"scheme", [](const Fault&, std::size_t,
                   Answer& a) { a.status = 302, set_header(a, "Location", "file:///etc/passwd"); }},
 };
+
+// What the Hub reads from a model's files itself.
+Json search_row(const std::string& id, const Model& model) {
+  Json row{{"id", id},
+           {"modelId", id},
+           {"sha", model.commit},
+           {"gated", model.gated ? Json("auto") : Json(false)},
+           {"tags", Json::array({"mlx", "safetensors"})},
+           {"pipeline_tag", "text-generation"},
+           {"downloads", 0},
+           {"likes", 0},
+           {"lastModified", "2026-11-20T00:00:00.000Z"}};
+  const auto text = [](const Content& c) {
+    return std::string_view(reinterpret_cast<const char*>(c.bytes.data()), c.bytes.size());
+  };
+  if (const auto config = model.files.find("config.json"); config != model.files.end()) {
+    row["config"] = Json::parse(text(config->second), nullptr, false);
+  }
+  const auto weights = model.files.find("model.safetensors");
+  if (weights != model.files.end() && weights->second.bytes.size() > 8) {
+    const std::string_view all = text(weights->second);
+    const std::size_t end = all.find("}}", 8);  // of the last tensor
+    const Json header = Json::parse(all.substr(8, end == all.npos ? 0 : end - 6), nullptr, false);
+    Json counts = Json::object();
+    if (header.is_object()) {
+      for (const auto& [name, tensor] : header.items()) {
+        if (name == "__metadata__") continue;
+        std::uint64_t elements = 1;
+        for (const Json& length : tensor.at("shape")) elements *= length.get<std::uint64_t>();
+        const std::string type = tensor.at("dtype").get<std::string>();
+        counts[type] = counts.value(type, std::uint64_t{0}) + elements;
+      }
+    }
+    row["safetensors"] = {{"parameters", counts}};
+  }
+  row.update(model.info);
+  return row;
+}
 
 }  // namespace
 
@@ -271,15 +339,45 @@ std::optional<Answer> FakeHub::gate(const Model& model, const Request& request) 
 }
 
 Answer FakeHub::search(const Request& request) const {
-  const std::string wanted = query_value(request.query, "search");
-  Json list = Json::array();
-  for (const auto& [id, model] : models_) {
-    if (id.find(wanted) == std::string::npos || model.is_private || !model.renamed_to.empty()) continue;
-    Json row{{"id", id}, {"modelId", id}, {"sha", model.commit}};
-    row.update(model.info);
-    list.push_back(std::move(row));
+  const std::vector<std::string> wanted = split(lower(decoded(query_value(request.query, "search"))), ' ');
+  const std::string author = query_value(request.query, "author");
+  const std::string limit = query_value(request.query, "limit");
+  const std::string cursor = query_value(request.query, "cursor");
+  std::vector<std::string> filters;
+  for (const std::string& part : split(request.query, '&')) {
+    if (part.starts_with("filter=")) filters.push_back(decoded(part.substr(7)));
   }
-  return json_answer(list);
+  std::vector<Json> rows;
+  for (const auto& [id, model] : models_) {
+    const auto names = [name = lower(id)](const std::string& word) { return name.find(word) != name.npos; };
+    if (!std::all_of(wanted.begin(), wanted.end(), names) || model.is_private || !model.renamed_to.empty())
+      continue;
+    if (!author.empty() && !id.starts_with(author + "/")) continue;
+    Json row = search_row(id, model);
+    const Json& tags = row["tags"];
+    if (std::all_of(filters.begin(), filters.end(), [&](const std::string& filter) {
+          return std::find(tags.begin(), tags.end(), Json(filter)) != tags.end();
+        })) {
+      rows.push_back(std::move(row));
+    }
+  }
+  const std::string sort = query_value(request.query, "sort");
+  if (!sort.empty()) {
+    std::stable_sort(rows.begin(), rows.end(), [&](const Json& a, const Json& b) {
+      return a.value(sort, Json(0)) > b.value(sort, Json(0));
+    });
+  }
+  const std::size_t first = cursor.empty() ? 0 : std::stoul(cursor);
+  const std::size_t count = std::min(page_, limit.empty() ? std::size_t{1000} : std::stoul(limit));
+  Json page = Json::array();
+  for (std::size_t i = first; i < std::min(rows.size(), first + count); ++i) page.push_back(rows[i]);
+  Answer answer = json_answer(page);
+  if (first + count < rows.size()) {
+    std::string query = request.query.substr(0, request.query.find("&cursor="));
+    answer.headers.emplace_back("Link", fmt::format("<{}{}?{}&cursor={}>; rel=\"next\"", endpoint(),
+                                                    request.path, query, first + count));
+  }
+  return answer;
 }
 
 // org/name, org/name/revision/R, org/name/tree/R, org/name/paths-info/R
@@ -315,11 +413,10 @@ Answer FakeHub::api(const Request& request, const std::string& path) {
     }
     return json_answer(list);
   }
-  Json info{{"id", id},
-            {"modelId", id},
-            {"sha", *commit},
-            {"private", model.is_private},
-            {"siblings", Json::array()}};
+  Json info = search_row(id, model);
+  info["sha"] = *commit;
+  info["private"] = model.is_private;
+  info["siblings"] = Json::array();
   if (model.gated) info["gated"] = "auto";
   for (const auto& [name, content] : model.files) info["siblings"].push_back({{"rfilename", name}});
   info.update(model.info);

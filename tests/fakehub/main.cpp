@@ -7,6 +7,7 @@
 //   fakehub --model ID=FOLDER [options]                serves until it is killed
 //
 //   --line BYTES_PER_SECOND   for all connections together
+//   --tag ID=TAG              such as base_model:org/name, for the search
 //   --xet ID                  its large files have Xet hashes
 //   --port N --token TOKEN --gated ID --private ID --renamed OLD=NEW --page FILES
 //   --fault KIND[=VALUE[:TEXT]][@PATH][xTIMES]         once, for files, unless said otherwise; x0: always
@@ -57,7 +58,7 @@ struct Arguments {
   std::size_t page = 1000;
   std::uint64_t line = 0;
   bool background = false;
-  std::vector<std::pair<std::string, std::string>> models, renamed;
+  std::vector<std::pair<std::string, std::string>> models, renamed, tags;
   std::vector<std::string> gated, hidden, xet, command;
   std::vector<Fault> faults;
 };
@@ -92,6 +93,8 @@ Arguments parse(int argc, char** argv) {
       a.xet.push_back(value);
     else if (word == "--renamed")
       a.renamed.push_back(split(value, '='));
+    else if (word == "--tag")
+      a.tags.push_back(split(value, '='));
     else if (word == "--page")
       a.page = std::stoul(value);
     else if (word == "--fault")
@@ -109,6 +112,12 @@ void set_up(FakeHub& hub, const Arguments& a) {
   for (const std::string& id : a.xet) {
     hub.change(id, [](fakehub::Model& model) {
       for (auto& [name, content] : model.files) content.xet_hash = content.sha256;  // any 64 hex digits do
+    });
+  }
+  for (const auto& [id, tag] : a.tags) {
+    hub.change(id, [&added = tag](fakehub::Model& model) {
+      if (!model.info.contains("tags")) model.info["tags"] = {"mlx", "safetensors"};
+      model.info["tags"].push_back(added);
     });
   }
   for (const auto& [old, now] : a.renamed) {
