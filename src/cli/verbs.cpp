@@ -5,7 +5,7 @@
 namespace pome::cli {
 
 extern const Verb list_verb, import_verb, rm_verb, clean_verb, verify_verb, doctor_verb, manifest_verb;
-extern const Verb search_verb, pull_verb, login_verb, logout_verb, whoami_verb;
+extern const Verb recommend_verb, search_verb, pull_verb, login_verb, logout_verb, whoami_verb;
 extern const Verb show_verb, alias_verb, run_verb, chat_verb, archs_verb, tokenize_verb, detokenize_verb,
     template_verb, logits_verb, bench_verb, completion_verb, help_verb;
 
@@ -13,6 +13,7 @@ namespace {
 
 constexpr const Verb* table[]{
     // get and keep
+    &recommend_verb,
     &search_verb,
     &pull_verb,
     &list_verb,

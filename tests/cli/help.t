@@ -6,6 +6,7 @@ What there is, and how it is used.
   usage: pome VERB [options]
   
   get and keep
+    recommend   models that suit a task and this machine
     search      models on the Hub that are in MLX format, and what runs here
     pull        fetch models, verified, and go on where it ended
     list        the models that are here
