@@ -5,7 +5,8 @@
 namespace pome::cli {
 
 extern const Verb list_verb, import_verb, rm_verb, clean_verb, verify_verb, doctor_verb, manifest_verb;
-extern const Verb recommend_verb, search_verb, pull_verb, login_verb, logout_verb, whoami_verb;
+extern const Verb outdated_verb, update_verb, recommend_verb, search_verb, pull_verb, login_verb, logout_verb,
+    whoami_verb;
 extern const Verb show_verb, alias_verb, run_verb, chat_verb, archs_verb, tokenize_verb, detokenize_verb,
     template_verb, logits_verb, bench_verb, completion_verb, help_verb;
 
@@ -16,6 +17,8 @@ constexpr const Verb* table[]{
     &recommend_verb,
     &search_verb,
     &pull_verb,
+    &outdated_verb,
+    &update_verb,
     &list_verb,
     &import_verb,
     &rm_verb,

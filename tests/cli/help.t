@@ -9,6 +9,8 @@ What there is, and how it is used.
     recommend   models that suit a task and this machine
     search      models on the Hub that are in MLX format, and what runs here
     pull        fetch models, verified, and go on where it ended
+    outdated    models of which the Hub has a newer revision
+    update      fetch newer revisions beside the old ones, or go back
     list        the models that are here
     import      names for models in folders of your own
     rm          delete models; shows first what that frees
