@@ -14,9 +14,11 @@ void touch(Program& program, int buffer, int phase) {
 
 // Chunks that leave every thread a few of them, in whole panels of 32 columns. A token alone reads weights,
 // and where a chunk ends so does a stream of memory: few large chunks. With many rows, codes and scales of 72
-// KiB become panels that fit the second-level cache.
+// KiB become panels that fit the second-level cache. Of a long prompt's rows each chunk takes long, and
+// threads that find none left wait for the last: towards the end of a phase chunks shrink.
 void cut(Phase& phase, int rows, int threads) {
   constexpr std::int64_t panel = 32;
+  const bool shrink = rows >= 64;
   const std::int64_t chunk_bytes = rows <= 2 ? 256 << 10 : 72 << 10;
   std::int64_t columns = 0;
   for (const Product& product : phase.products) columns += product.out.width;
@@ -24,9 +26,11 @@ void cut(Phase& phase, int rows, int threads) {
   for (std::size_t i = 0; i < phase.products.size(); ++i) {
     const Product& product = phase.products[i];
     const std::int64_t by_bytes = chunk_bytes / std::max<std::int64_t>(row_bytes(product.matrix), 1);
-    const std::int64_t step = std::max(panel, std::min(by_bytes, by_threads) / panel * panel);
-    for (std::int64_t begin = 0; begin < product.out.width; begin += step) {
-      const std::int64_t end = std::min<std::int64_t>(begin + step, product.out.width);
+    for (std::int64_t begin = 0, end = 0; begin < product.out.width; begin = end) {
+      const std::int64_t by_rest = shrink ? columns / (std::int64_t{2} * threads) : by_threads;
+      const std::int64_t step = std::max(panel, std::min({by_bytes, by_threads, by_rest}) / panel * panel);
+      end = std::min<std::int64_t>(begin + step, product.out.width);
+      columns -= end - begin;
       phase.chunks.push_back({static_cast<int>(i), static_cast<int>(begin), static_cast<int>(end)});
     }
   }
