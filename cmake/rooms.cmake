@@ -38,7 +38,7 @@ function(pome_test target)
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   # Goldens run family by family (tests/CMakeLists.txt): a process for each of their thousands would take minutes.
   gtest_discover_tests(${target} TEST_PREFIX "${target}/" TEST_FILTER "-Cases/Golden.*" DISCOVERY_MODE PRE_TEST
-    PROPERTIES TIMEOUT 300)
+    DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
 endfunction()
 
 # Gives instruction-set files their flags (cmake/flags.cmake) and drops those of other processors from the list. They take
