@@ -4,8 +4,6 @@
 #include <vector>
 
 namespace pome {
-namespace {
-
 // Damerau's distance in its restricted form: three rows of the usual table.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> older(b.size() + 1), old(b.size() + 1), row(b.size() + 1);
@@ -24,8 +22,6 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   }
   return old[b.size()];
 }
-
-}  // namespace
 
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates) {
   constexpr std::size_t longest_word = 100;  // the table is quadratic, and nobody misspells more

@@ -8,7 +8,11 @@
 
 namespace pome {
 
-// The candidate with the smallest edit distance (insert, delete, replace, swap of neighbours), the first of
+// Insertions, deletions, replacements and swaps of neighbours from one to the other. Time grows with the
+// product of the lengths: bound those of strangers.
+std::size_t edit_distance(std::string_view a, std::string_view b);
+
+// The candidate with the smallest edit distance, the first of
 // equals; nothing where even that one differs in more than a third of its letters, and at least two may.
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates);
 

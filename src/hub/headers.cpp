@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/letters.h"
+
 namespace pome::hub {
 namespace {
 
@@ -12,12 +14,6 @@ std::string_view trim(std::string_view text) {
   const auto first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
-}
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return result;
 }
 
 constexpr std::int64_t longest_seconds = 366 * 86400;

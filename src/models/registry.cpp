@@ -1,9 +1,9 @@
 #include "models/registry.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "base/error.h"
+#include "base/nearest.h"
 #include "models/meta_form.h"
 #include "models/wrapped.h"
 
@@ -15,22 +15,6 @@ constexpr const Arch* families[] = {
 #include "models/families.def"
 #undef POME_FAMILY
 };
-
-// Levenshtein's.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t changed = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({changed, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row.back();
-}
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/letters.h"
 #include "base/nearest.h"
 #include "hub/names.h"
 #include "store/aliases.h"
@@ -15,12 +16,6 @@ namespace pome::services {
 namespace {
 
 using Kind = CleanItem::Kind;
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return result;
-}
 
 bool is_below(const fs::path& path, const fs::path& folder) {
   const fs::path relative = path.lexically_relative(folder);

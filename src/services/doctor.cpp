@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/letters.h"
 #include "base/nearest.h"
 #include "base/units.h"
 #include "hub/names.h"
@@ -33,12 +34,6 @@ bool is_on(const char* name) {
   const std::string value = variable(name);
   return value == "1" || value == "true" || value == "TRUE" || value == "True" || value == "yes" ||
          value == "YES" || value == "on" || value == "ON";
-}
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return result;
 }
 
 class Doctor {

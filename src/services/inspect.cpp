@@ -9,6 +9,7 @@
 #include "nn/linear.h"
 #include "services/text_model.h"
 #include "services/tokenizer_kind.h"
+#include "store/model_card.h"
 
 namespace pome::services {
 namespace {
@@ -62,29 +63,6 @@ void count_parameters(const models::LoadedModel& loaded, ModelFacts& facts) {
     facts.bits_per_weight =
         static_cast<double>(facts.weight_bytes) * 8 / static_cast<double>(facts.parameters);
   }
-}
-
-// `license` of the front matter: "---", lines of "key: value", "---".
-std::string licence_of(const fs::path& readme) {
-  std::error_code none;
-  if (!fs::exists(readme, none)) return {};
-  const std::string text = read_file(readme);
-  if (!text.starts_with("---")) return {};
-  std::string licence, name;
-  for (std::size_t begin = text.find('\n'); begin != std::string::npos;) {
-    const std::size_t end = text.find('\n', ++begin);
-    std::string line = text.substr(begin, end == std::string::npos ? end : end - begin);
-    if (line.starts_with("---")) break;
-    for (auto& [key, value] :
-         {std::pair<std::string_view, std::string&>{"license:", licence}, {"license_name:", name}}) {
-      if (!line.starts_with(key)) continue;
-      value = line.substr(key.size());
-      value.erase(0, value.find_first_not_of(" \t\"'"));
-      value.erase(value.find_last_not_of(" \t\r\"'") + 1);
-    }
-    begin = end;
-  }
-  return licence == "other" && !name.empty() ? name : licence;
 }
 
 std::string adapter_of(const fs::path& file) {
@@ -165,7 +143,7 @@ ModelFacts inspect(const store::Place& place, int context_tokens, const graph::C
   facts.kv_bytes_per_token = graph::cache_bytes(plan, cache, 1, element_bytes) - facts.state_bytes;
 
   list_files(place.folder, facts);
-  facts.licence = licence_of(place.folder / "README.md");
+  facts.licence = store::read_model_card(place.folder / "README.md").licence;
   facts.adapter = adapter_of(place.folder / "adapter_config.json");
   describe_text(place.folder, facts);
   facts.generation_defaults = generation_config_settings(place.folder);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/letters.h"
 #include "base/nearest.h"
 #include "hub/names.h"
 #include "models/model.h"
@@ -22,12 +23,6 @@ constexpr std::string_view variants[]{"schnell", "dev",  "small",    "medium",  
 
 // What is measured anew every time and therefore cannot be told by hand.
 constexpr std::string_view measured[]{"model", "model_path", "storage", "generated_at", "overrides"};
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return result;
-}
 
 Json or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
 

@@ -3,10 +3,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
 #include <utility>
 
 #include "base/error.h"
+#include "base/letters.h"
 #include "hub/names.h"
 #include "services/search.h"
 #include "store/catalogue.h"
@@ -17,11 +17,6 @@ namespace pome::services {
 namespace {
 
 constexpr double least_likeness = 0.5;
-
-bool same_name(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
 
 std::string_view account(std::string_view name) {
   const auto slash = name.find('/');
@@ -70,10 +65,10 @@ class Ranking {
 
   // `bonus` settles ties, and lifts what somebody wrote down over what merely looks alike.
   void add(const std::string& name, double bonus) {
-    if (same_name(name, wrong_)) return;
+    if (same_letters(name, wrong_)) return;
     double likeness = store::name_likeness(wrong_, name);
     if (likeness < least_likeness && bonus < 1) return;
-    if (same_name(account(name), account(wrong_))) likeness += 0.1;
+    if (same_letters(account(name), account(wrong_))) likeness += 0.1;
     const auto known =
         std::find_if(rows_.begin(), rows_.end(), [&](const auto& row) { return row.second == name; });
     if (known == rows_.end()) rows_.emplace_back(likeness + bonus, name);

@@ -1,10 +1,10 @@
 #include "store/catalogue.h"
 
 #include <algorithm>
-#include <cctype>
 #include <utility>
 
 #include "base/error.h"
+#include "base/letters.h"
 #include "store/name_likeness.h"
 
 namespace pome::store {
@@ -13,13 +13,9 @@ namespace {
 // Below this share of common words two names do not mean the same model.
 constexpr double least_likeness = 0.55;
 
-bool same_name(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-
 bool any_same(const std::vector<std::string>& names, std::string_view name) {
-  return std::any_of(names.begin(), names.end(), [&](const auto& other) { return same_name(other, name); });
+  return std::any_of(names.begin(), names.end(),
+                     [&](const auto& other) { return same_letters(other, name); });
 }
 
 std::vector<std::string> read_texts(const Json& object, std::string_view key) {
@@ -107,10 +103,10 @@ Catalogue Catalogue::load(const Paths& paths) {
 
 const KnownModel* Catalogue::find(std::string_view name) const {
   for (const KnownModel& model : models_) {
-    if (same_name(model.name, name) || any_same(model.aka, name) || same_name(model.base, name))
+    if (same_letters(model.name, name) || any_same(model.aka, name) || same_letters(model.base, name))
       return &model;
     for (const KnownRepo& repo : model.repos) {
-      if (same_name(repo.repo, name)) return &model;
+      if (same_letters(repo.repo, name)) return &model;
     }
   }
   return nullptr;
@@ -118,11 +114,11 @@ const KnownModel* Catalogue::find(std::string_view name) const {
 
 std::vector<const KnownModel*> Catalogue::preset(std::string_view name) const {
   for (const KnownModel& model : models_) {
-    if (same_name(model.name, name) || any_same(model.aka, name)) return {&model};
+    if (same_letters(model.name, name) || any_same(model.aka, name)) return {&model};
   }
   std::vector<const KnownModel*> members;
   for (const Named& group : groups_) {
-    if (!same_name(group.name, name)) continue;
+    if (!same_letters(group.name, name)) continue;
     for (const std::string& member : group.others) {
       if (const KnownModel* model = find(member)) members.push_back(model);
     }
@@ -132,7 +128,7 @@ std::vector<const KnownModel*> Catalogue::preset(std::string_view name) const {
 
 std::vector<std::string> Catalogue::corrections(std::string_view wrong, std::size_t most) const {
   for (const Named& correction : corrections_) {
-    if (same_name(correction.name, wrong)) {
+    if (same_letters(correction.name, wrong)) {
       return {correction.others.begin(), correction.others.begin() + static_cast<std::ptrdiff_t>(std::min(
                                                                          most, correction.others.size()))};
     }

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/letters.h"
 #include "base/nearest.h"
 #include "hub/names.h"
 #include "store/folders.h"
@@ -187,12 +188,6 @@ Place open_hub(const hub::RepoName& hub, const Paths& paths) {
         .with_hint(fmt::format("pome pull {}", place.name));
   }
   return place;
-}
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return result;
 }
 
 // The name that contains the word ("qwen3-0.6b" without organization), or is spelled most like it.

@@ -8,18 +8,13 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/letters.h"
 #include "formats/safetensors.h"
 
 namespace pome::store {
 namespace {
 
 constexpr std::size_t longest_config = 4 << 20;
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return result;
-}
 
 bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;

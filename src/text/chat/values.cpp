@@ -4,6 +4,8 @@
 #include <charconv>
 #include <set>
 
+#include "base/letters.h"
+
 namespace pome::text::chat {
 namespace {
 
@@ -182,13 +184,6 @@ void collect_types(const Json& schema, std::set<std::string>& types, int depth) 
     if (found == schema.end() || !found->is_array()) continue;
     for (const Json& one : *found) collect_types(one, types, depth + 1);
   }
-}
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return result;
 }
 
 }  // namespace
