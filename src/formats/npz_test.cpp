@@ -10,7 +10,7 @@ namespace pome::formats {
 namespace {
 
 void append(std::string& bytes, std::uint64_t value, int size) {
-  for (int i = 0; i < size; ++i) bytes += static_cast<char>(value >> 8 * i & 0xff);
+  for (int i = 0; i < size; ++i) bytes += static_cast<char>(i < 8 ? value >> 8 * i & 0xff : 0);
 }
 
 std::string npy(const std::string& header, const std::string& data) {
