@@ -39,10 +39,6 @@ Logits compute_logits(Library& library, const OpenModel& model, std::span<const 
   const auto count = static_cast<std::int64_t>(tokens.size());
   if (tokens.empty()) fail(ErrorKind::usage, "there are no tokens");
   if (options.chunk < 1) fail(ErrorKind::usage, "chunk is {}, expected 1 or more", options.chunk);
-  if (count > info.context_length) {
-    fail(ErrorKind::resource, "{} tokens, the context of {} has {}", count, model.place.name,
-         info.context_length);
-  }
   for (const std::int32_t token : tokens) {
     if (token < 0 || token >= info.vocab_size) {
       fail(ErrorKind::usage, "token {} is not in the vocabulary of {} tokens", token, info.vocab_size);

@@ -20,8 +20,8 @@ struct Logits {
   std::vector<graph::Matrix> layers;  // each [L, hidden]
 };
 
-// Throws Error: usage (no tokens, ids outside the vocabulary), resource (more tokens than the context has,
-// or than there is memory for).
+// Of any length, as the references compute it: the context of the model is no limit. Throws Error: usage (no
+// tokens, ids outside the vocabulary), resource (more tokens than there is memory for).
 Logits compute_logits(Library& library, const OpenModel& model, std::span<const std::int32_t> tokens,
                       const LogitsOptions& options = {});
 
