@@ -66,7 +66,8 @@ struct Layer {
         const float sink = testing::rounded(std::array{0.5F, -1.0F, 2.0F, 0.1F}[h], Dtype::bf16);
         double most = spec.sinks != nullptr ? sink : -HUGE_VAL;
         for (int p = 0; p < positions; ++p) {
-          const bool inside = spec.causal ? visible.sees(row, p) : p >= first && p < first + count;
+          const bool inside = spec.causal ? visible.sees(row, p) && spec.sparse.sees(row, p, h)
+                                          : p >= first && p < first + count;
           if (!inside) continue;
           double dot = 0;
           for (int c = 0; c < spec.head_dim; ++c) {
@@ -156,13 +157,15 @@ TEST_P(Caches, RowsSeeWhatTheyShouldHoweverThePromptIsCut) {
 }
 
 TEST_P(Caches, VariantsOfAttentionGiveTheSameRowsHoweverThePromptIsCut) {
-  for (const int variant : {0, 1, 2, 3, 4, 5}) {
+  for (const int variant : {0, 1, 2, 3, 4, 5, 6, 7}) {
     Layer layer;
     if (variant == 0) layer.spec.chunk = 50;
     if (variant == 1) layer.spec.soft_cap = 0.7F;
     if (variant == 2) layer.spec.value_dim = 24;
     if (variant == 3 || variant == 5) layer.spec.sinks = &layer.sinks;
     if (variant == 5) layer.spec.window = 20;
+    if (variant == 6) layer.spec.sparse = {.block = 7, .local = 2, .stride = 5, .head_step = 1};
+    if (variant == 7) layer.spec.sparse = {.block = 64, .local = 1, .stride = 2, .head_step = 0};
     if (variant == 4) {
       layer.spec.value_dim = 24;
       layer.own_values = false;

@@ -66,6 +66,12 @@ void check_attention(const Attention& spec, const CachePlan& plan, int q, int k,
   if (spec.sinks != nullptr && spec.sinks->elements() != spec.heads) {
     fail(ErrorKind::internal, "{} heads have {} sinks", spec.heads, spec.sinks->elements());
   }
+  if (const BlockSparse& s = spec.sparse; s.block < 0 || s.local < 1 || s.stride < 1 || s.head_step < 0 ||
+                                          (s.block > 0 && (!spec.causal || s.local > (1 << 30) / s.block)) ||
+                                          s.head_step > (1 << 30) / spec.heads) {
+    fail(ErrorKind::internal, "attention to blocks of {}, {} of them local, stride {}, step {}", s.block,
+         s.local, s.stride, s.head_step);
+  }
   const auto layer = static_cast<std::size_t>(spec.layer);
   if (spec.layer < 0 || layer >= plan.size() || plan[layer].kv_heads != spec.kv_heads ||
       plan[layer].head_dim != spec.head_dim || plan[layer].value_size() != spec.value_size()) {

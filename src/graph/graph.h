@@ -44,17 +44,32 @@ struct PositionScale {
 };
 float factor_at(const PositionScale& scale, int position);
 
+// Of blocks of `block` positions a row sees, through head h, its own, the `local` - 1 before it, and of those
+// before them the ones whose number + 1 + h·head_step is a multiple of `stride`.
+struct BlockSparse {
+  int block = 0;  // 0: every position
+  int local = 1;
+  int stride = 1;
+  int head_step = 0;
+
+  bool sees(int row, int position, int head) const {
+    return block == 0 || row / block - position / block < local ||
+           (position / block + 1 + head * head_step) % stride == 0;
+  }
+};
+
 struct Attention {
-  int layer = 0;       // index into the CachePlan
-  int heads = 0;       // H, a multiple of kv_heads
-  int kv_heads = 0;    // K
-  int head_dim = 0;    // C, of queries and keys
-  float scale = 0;     // usually C^-0.5
-  int window = 0;      // > 0: a row sees itself and the window - 1 positions before it
-  bool causal = true;  // false: a row sees its whole segment (encoders, which have no cache)
-  int value_dim = 0;   // Cv; 0: C
-  int chunk = 0;       // > 0: a row sees itself and what is before it in its chunk of so many positions
-  float soft_cap = 0;  // > 0: scores become soft_cap·tanh(score/soft_cap)
+  int layer = 0;            // index into the CachePlan
+  int heads = 0;            // H, a multiple of kv_heads
+  int kv_heads = 0;         // K
+  int head_dim = 0;         // C, of queries and keys
+  float scale = 0;          // usually C^-0.5
+  int window = 0;           // > 0: a row sees itself and the window - 1 positions before it
+  bool causal = true;       // false: a row sees its whole segment (encoders, which have no cache)
+  int value_dim = 0;        // Cv; 0: C
+  int chunk = 0;            // > 0: a row sees itself and what is before it in its chunk of so many positions
+  BlockSparse sparse = {};  // which of these it sees in fact
+  float soft_cap = 0;       // > 0: scores become soft_cap·tanh(score/soft_cap)
   const Tensor* sinks = nullptr;  // [H]: a score that takes its share of the softmax and has no value
 
   int value_size() const { return value_dim > 0 ? value_dim : head_dim; }

@@ -19,6 +19,8 @@ constexpr const char* kimi_words =
     R"([\p{Han}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
     R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
     R"(|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr const char* cl100k_words =
+    R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+\z|\s*[\r\n]|\s+(?!\S)|\s)";
 
 // What stands in the code of a tokenizer class with a tiktoken file, and in no file.
 struct TiktokenClass {
@@ -28,15 +30,22 @@ struct TiktokenClass {
   std::string_view special;  // comma-separated, they follow the file's tokens
   std::string_view filler;   // then these, with "#" for a number, up to `specials` in all
   int specials;
-  bool numbers_are_ids;  // else they count from 0
+  int first_number;  // of the filler; -1: its numbers are ids
 };
 
+constexpr std::string_view phi_3_small_special =
+    "<|dummy_id_2|>,<|endoftext|>,<|fim_prefix|>,<|fim_middle|>,<|fim_suffix|>,<|system|>,<|user|>,"
+    "<|assistant|>,<|dummy_id_0|>,<|dummy_id_1|>,<|end|>,<|dummy_id_3|>,<|dummy_id_4|>,<|dummy_id_5|>,"
+    "<|dummy_id_6|>,<|dummy_id_7|>,<|dummy_id_8|>,<|dummy_id_9|>,<|dummy_id_10|>,<|dummy_id_11|>,"
+    "<|endofprompt|>";
+
 constexpr TiktokenClass tiktoken_classes[]{
-    {"TikTokenTokenizer", kimi_words, false, "", "<|reserved_token_#|>", 256, true},
-    {"QWenTokenizer", qwen_words, true, "<|endoftext|>,<|im_start|>,<|im_end|>", "<|extra_#|>", 208, false},
-    {"PreTrainedTokenizer", llama_3_words, false, "", "", 0, false},
-    {"TokenizersBackend", llama_3_words, false, "", "", 0, false},
-    {"LlamaTokenizer", llama_3_words, false, "", "", 0, false},
+    {"TikTokenTokenizer", kimi_words, false, "", "<|reserved_token_#|>", 256, -1},
+    {"QWenTokenizer", qwen_words, true, "<|endoftext|>,<|im_start|>,<|im_end|>", "<|extra_#|>", 208, 0},
+    {"Phi3SmallTokenizer", cl100k_words, false, phi_3_small_special, "<|dummy_id_#|>", 96, 12},
+    {"PreTrainedTokenizer", llama_3_words, false, "", "", 0, 0},
+    {"TokenizersBackend", llama_3_words, false, "", "", 0, 0},
+    {"LlamaTokenizer", llama_3_words, false, "", "", 0, 0},
 };
 
 // Classes that renumber the pieces of a SentencePiece model, or put more around a text than a begin and an
@@ -211,7 +220,8 @@ std::shared_ptr<const Tokenizer> read_tiktoken(const fs::path& folder, std::stri
   }
   for (const std::int32_t first = next; next < end; ++next) {
     std::string filler(known.filler);
-    filler.replace(filler.find('#'), 1, std::to_string(known.numbers_are_ids ? next : next - first));
+    filler.replace(filler.find('#'), 1,
+                   std::to_string(known.first_number < 0 ? next : next - first + known.first_number));
     declared.try_emplace(next, added_token(filler, true));
   }
   Json settings = {{"version", "1.0"}, {"pre_tokenizer", split_by(known.words)}};
@@ -239,7 +249,8 @@ std::shared_ptr<const Tokenizer> read_tiktoken(const fs::path& folder, std::stri
 }
 
 fs::path find_model_file(const fs::path& folder) {
-  for (const char* name : {"tokenizer.model", "spiece.model", "tiktoken.model", "qwen.tiktoken"}) {
+  for (const char* name :
+       {"tokenizer.model", "spiece.model", "tiktoken.model", "qwen.tiktoken", "cl100k_base.tiktoken"}) {
     if (fs::exists(folder / name)) return folder / name;
   }
   fail_without_tokenizer(folder);

@@ -39,7 +39,8 @@ TEST_P(OlderFiles, DamageIsAnErrorOrAnotherTokenizer) {
   const bool pieces = fs::exists(files() / GetParam() / "tokenizer.model") ||
                       fs::exists(files() / GetParam() / "spiece.model");
   std::string bytes;
-  for (const char* name : {"tokenizer.model", "spiece.model", "tiktoken.model", "qwen.tiktoken"}) {
+  for (const char* name :
+       {"tokenizer.model", "spiece.model", "tiktoken.model", "qwen.tiktoken", "cl100k_base.tiktoken"}) {
     if (fs::exists(files() / GetParam() / name)) bytes = read_file(files() / GetParam() / name);
   }
   const auto kind = pieces ? TokenizerFile::sentencepiece : TokenizerFile::tiktoken;
@@ -64,7 +65,8 @@ TEST_P(OlderFiles, DamageIsAnErrorOrAnotherTokenizer) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, OlderFiles,
-                         testing::Values("unigram", "unigram_bytes", "llama", "gemma", "bpe", "kimi", "qwen"),
+                         testing::Values("unigram", "unigram_bytes", "llama", "gemma", "bpe", "kimi", "qwen",
+                                         "phi3small"),
                          [](const auto& kind) { return std::string(kind.param); });
 
 class OlderFolder : public testing::Test {

@@ -25,6 +25,9 @@ KIMI = "|".join([
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
     r"\p{N}{1,3}", r" ?[^\s\p{L}\p{N}]+[\r\n]*", r"\s*[\r\n]+", r"\s+(?!\S)", r"\s+"])
 
+CL100K = (r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"
+          r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s")
+
 
 def nfkc_rules():
     """The part of NFKC that hostile strings touch: the whole table is 240 KB."""
@@ -65,7 +68,13 @@ CONFIGS = {"gemma": {"tokenizer_class": "GemmaTokenizer", "bos_token": "<bos>", 
            "llama": {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "legacy": False},
            "unigram": {"tokenizer_class": "T5Tokenizer", "eos_token": "</s>"}}
 TIKTOKEN = {"kimi": ("tiktoken.model", KIMI, "qwen", "TikTokenTokenizer"),
-            "qwen": ("qwen.tiktoken", QWEN, "llama3", "QWenTokenizer")}
+            "qwen": ("qwen.tiktoken", QWEN, "llama3", "QWenTokenizer"),
+            "phi3small": ("cl100k_base.tiktoken", CL100K, "llama3", "Phi3SmallTokenizer")}
+# What Phi3SmallTokenizer puts behind cl100k's tokens, whose last is 100255 there.
+PHI_3_SMALL = {
+    0: "<|dummy_id_2|>", 1: "<|endoftext|>", 2: "<|fim_prefix|>", 3: "<|fim_middle|>", 4: "<|fim_suffix|>",
+    5: "<|system|>", 6: "<|user|>", 7: "<|assistant|>", 8: "<|dummy_id_0|>", 9: "<|dummy_id_1|>", 10: "<|end|>",
+    20: "<|endofprompt|>"} | {i: f"<|dummy_id_{i - 8}|>" for i in range(11, 20)} | {i: f"<|dummy_id_{i - 9}|>" for i in range(21, 96)}
 
 
 def random_texts(rng):
@@ -133,13 +142,15 @@ def ranks(name, file, pattern, source, tokenizer_class):
         contents = {base: "[BOS]", base + 1: "[EOS]", base + 4: "<|im_end|>", base + 255: "[PAD]"}
         config["added_tokens_decoder"] = {str(i): {"content": c, "special": True} for i, c in contents.items()}
         special = {contents.get(i, f"<|reserved_token_{i}|>"): i for i in range(base, base + 256)}
+    elif name == "phi3small":
+        special = {content: base + i for i, content in PHI_3_SMALL.items()}
     else:
         extras = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *(f"<|extra_{i}|>" for i in range(205))]
         special = {content: base + i for i, content in enumerate(extras)}
     (folder / "tokenizer_config.json").write_text(json.dumps(config) + "\n")
     model = tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=tokens, special_tokens=special)
     rows = []
-    more = "".join([*list(special)[:9], "<|extra_204|> x ", f"<|reserved_token_{base + 9}|>[PAD]<|im_end|>"])
+    more = "".join([*list(special)[:9], "<|extra_204|> x ", f"<|reserved_token_{base + 9}|>[PAD]<|im_end|>", "<|dummy_id_12|><|dummy_id_86|><|end|>"])
     for text in [*TEXTS, more.encode()]:
         read = text.decode(errors="replace")
         read = unicodedata.normalize("NFC", read) if name == "qwen" else read

@@ -65,7 +65,7 @@ Value MlxGraph::rope(Value x, const Rope& rope) {
 namespace {
 
 // softmax(q·kᵀ·scale)·v in plain operations, for what MLX's own attention does not do. q [H, L, C], keys
-// [K, S, C], values [K, S, Cv] → [H, L, Cv].
+// [K, S, C], values [K, S, Cv], mask [L, S] or [H, L, S] → [H, L, Cv].
 mx::array attend_plainly(const Attention& spec, const mx::array& q, const mx::array& keys,
                          const mx::array& values, const std::optional<mx::array>& mask,
                          const std::optional<mx::array>& sinks) {
@@ -126,16 +126,21 @@ mx::array MlxGraph::attend(const Attention& spec, std::size_t index, const mx::a
   const Visibility visible = visibility(layer, cache == nullptr ? CacheOptions{} : cache->options());
   const int past = positions_[static_cast<std::size_t>(segment.begin)];
   const int held = static_cast<int>(view.positions.size());
-  const bool plain = spec.soft_cap > 0 || spec.sinks != nullptr || spec.value_size() != spec.head_dim;
+  const bool plain = spec.soft_cap > 0 || spec.sinks != nullptr || spec.value_size() != spec.head_dim ||
+                     spec.sparse.block > 0;
   std::optional<mx::array> mask;
   const bool whole = visible.first(past + segment.length - 1) == 0;  // nothing is out of sight
   if (spec.causal && (!whole || plain)) {
-    std::vector<std::uint8_t> seen(static_cast<std::size_t>(segment.length) * view.positions.size());
-    auto cell = seen.begin();
-    for (int row = past; row < past + segment.length; ++row) {
-      for (const std::int32_t position : view.positions) *cell++ = visible.sees(row, position) ? 1 : 0;
+    const int heads = spec.sparse.block > 0 ? spec.heads : 1;  // that see differently
+    std::vector<std::uint8_t> seen;
+    for (int head = 0; head < heads; ++head) {
+      for (int row = past; row < past + segment.length; ++row) {
+        for (const std::int32_t p : view.positions) {
+          seen.push_back(visible.sees(row, p) && spec.sparse.sees(row, p, head) ? 1 : 0);
+        }
+      }
     }
-    mask = mx::astype(mx::array(seen.data(), {segment.length, held}, mx::uint8), mx::bool_);
+    mask = mx::astype(mx::array(seen.data(), {heads, segment.length, held}, mx::uint8), mx::bool_);
   }
   const mx::array queries = by_head(q, segment, spec.heads);
   std::optional<mx::array> sinks;

@@ -45,6 +45,7 @@ int tile_count(const AttentionRows& rows) { return (rows.length + tile_positions
 struct Unit {
   alignas(64) float q[vectors_floats];
   int positions[largest_queries];
+  int heads[largest_queries];
   Queries queries;
   int first;  // query
 
@@ -52,12 +53,16 @@ struct Unit {
     const int per_kv_head = units_per_kv_head(spec, rows), group = group_size(spec);
     const int stride = vector_stride(spec.head_dim);
     first = unit % per_kv_head * queries_per_unit(spec);
-    queries = {q, positions, std::min(queries_per_unit(spec), rows.rows * group - first), unit / per_kv_head,
+    queries = {q,
+               positions,
+               heads,
+               std::min(queries_per_unit(spec), rows.rows * group - first),
+               unit / per_kv_head,
                rows.length};
     for (int i = 0; i < queries.count; ++i) {
       positions[i] = rows.first_position + row(i, group);
-      const float* from =
-          rows.q + row(i, group) * rows.q_stride + std::int64_t{head(i, group)} * spec.head_dim;
+      heads[i] = head(i, group);
+      const float* from = rows.q + row(i, group) * rows.q_stride + std::int64_t{heads[i]} * spec.head_dim;
       std::copy_n(from, spec.head_dim, q + i * stride);
       std::fill(q + i * stride + spec.head_dim, q + (i + 1) * stride, 0.0f);
     }
@@ -68,9 +73,11 @@ struct Unit {
 
   bool sees_tile(const AttentionSpec& spec, int tile) const {
     const int begin = tile * tile_positions;
-    return std::any_of(positions, positions + queries.count, [&](int position) {
-      return sees(visible_at(spec, position, queries.length), begin, begin + tile_positions);
-    });
+    for (int i = 0; i < queries.count; ++i) {
+      const Visible visible = visible_at(spec, positions[i], heads[i], queries.length);
+      if (sees(visible, begin, begin + tile_positions)) return true;
+    }
+    return false;
   }
 };
 

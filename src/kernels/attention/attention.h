@@ -24,6 +24,15 @@ namespace pome::kernels {
 
 inline constexpr int largest_head_dim = 576;
 
+// Of blocks of `block` positions a row of head h sees its own, the `local` - 1 before it, and of those before
+// them the ones whose number + 1 + h·head_step is a multiple of `stride`.
+struct BlockSparse {
+  int block = 0;  // 0: every position
+  int local = 1;
+  int stride = 1;
+  int head_step = 0;
+};
+
 struct AttentionSpec {
   int heads = 0;      // H, a multiple of kv_heads
   int kv_heads = 0;   // K
@@ -34,6 +43,7 @@ struct AttentionSpec {
   int window = 0;                // > 0: a row sees itself and the window - 1 positions before it …
   int keep = 0;                  // … and the first `keep` of the sequence
   int chunk = 0;                 // > 0: a row sees its own chunk of so many positions only
+  BlockSparse sparse = {};       // which of these it sees in fact
   float soft_cap = 0;            // > 0: scores become soft_cap·tanh(score/soft_cap)
   const float* sinks = nullptr;  // [H]: a score that takes its share of the softmax and has no value
 

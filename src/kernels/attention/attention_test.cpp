@@ -120,6 +120,11 @@ double reference_error(const Case& c, const Cache& cache, const std::vector<floa
         visible[at] = (!s.causal || p <= position) &&
                       (s.window == 0 || p > position - s.window || p < s.keep) &&
                       (s.chunk == 0 || p / s.chunk == position / s.chunk);
+        if (const BlockSparse& sparse = s.sparse; sparse.block > 0) {
+          const int block = p / sparse.block;
+          visible[at] = visible[at] && (position / sparse.block - block < sparse.local ||
+                                        (block + 1 + h * sparse.head_step) % sparse.stride == 0);
+        }
         if (!visible[at]) continue;
         for (int i = 0; i < s.head_dim; ++i) {
           weights[at] +=
@@ -180,6 +185,15 @@ std::vector<Case> cases() {
   Case chunked = {spec_of(4, 2, 32), 70, 500, 570};
   chunked.spec.chunk = 48;
   all.push_back(chunked);
+  Case sparse = {spec_of(4, 2, 32), 70, 500, 570};
+  for (const BlockSparse blocks :
+       {BlockSparse{64, 2, 3, 1}, BlockSparse{5, 3, 4, 2}, BlockSparse{16, 1, 8, 0}}) {
+    sparse.spec.sparse = blocks;
+    all.push_back(sparse);
+  }
+  sparse.spec.window = 200;
+  sparse.spec.keep = 20;
+  all.push_back(sparse);
   for (const auto& [dim, value_dim] : {std::pair(192, 128), std::pair(576, 512), std::pair(24, 40)}) {
     Case uneven = {spec_of(6, 2, dim), 5, 260, 265};
     uneven.spec.value_dim = value_dim;

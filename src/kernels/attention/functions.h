@@ -18,6 +18,7 @@ static constexpr int vector_stride(int head_dim) { return (head_dim + 15) / 16 *
 struct Queries {
   const float* q;        // [count, vector_stride(C)]
   const int* positions;  // [count]
+  const int* heads;      // [count]
   int count;
   int kv_head;
   int length;
@@ -52,22 +53,38 @@ namespace avx512vnni {
 extern const Functions functions;
 }
 
-// The positions that a row at `position` sees: [begin, end) and [0, keep).
+// The positions that a row at `position` sees: [begin, end) and [0, keep); where blocks are sparse, of these
+// what lies in [local, …) and in the head's stripes.
 struct Visible {
   int begin;
   int end;
   int keep;
+  int local;
+  int block;   // 0: not sparse
+  int stride;  // a stripe is every block whose number + shift is a multiple
+  int shift;
+
+  bool sparsely(int position) const { return position >= local || (position / block + shift) % stride == 0; }
 };
 
-static inline Visible visible_at(const AttentionSpec& spec, int position, int length) {
+static inline Visible visible_at(const AttentionSpec& spec, int position, int head, int length) {
   const int end = spec.causal && position + 1 < length ? position + 1 : length;
   int begin = spec.window > 0 && position - spec.window + 1 > 0 ? position - spec.window + 1 : 0;
   if (spec.chunk > 0) begin = position / spec.chunk * spec.chunk;
-  return {begin, end, spec.keep < end ? spec.keep : end};
+  const BlockSparse& sparse = spec.sparse;
+  const int local = sparse.block > 0 ? (position / sparse.block - sparse.local + 1) * sparse.block : 0;
+  return {begin,        end,           spec.keep < end ? spec.keep : end, local,
+          sparse.block, sparse.stride, 1 + head * sparse.head_step};
 }
 
-static inline bool sees(const Visible& visible, int first, int last) {  // any of first … last - 1
-  return (first < visible.end && last > visible.begin) || first < visible.keep;
+// Any of first … last - 1, or so it may be: what it denies is certain.
+static inline bool sees(const Visible& visible, int first, int last) {
+  const bool inside = (first < visible.end && last > visible.begin) || first < visible.keep;
+  if (visible.block == 0 || !inside || last > visible.local) return inside;
+  for (int p = first; p < last; p = (p / visible.block + 1) * visible.block) {
+    if (visible.sparsely(p)) return true;
+  }
+  return false;
 }
 
 }  // namespace pome::kernels::attention

@@ -206,6 +206,16 @@ inline void add_weighted_all(const float* weights, const Source& source, int que
   }
 }
 
+// -∞ for those positions from `first` on that lie in no block that is seen.
+inline Lanes striped(Lanes s, int first, const Visible& visible) {
+  float scores[lane_count];
+  store_lanes(scores, s);
+  for (int l = 0; l < lane_count; ++l) {
+    if (!visible.sparsely(first + l)) scores[l] = -__builtin_inff();
+  }
+  return load_lanes(scores);
+}
+
 // Turns scores [0, count) of a tile that starts at `first` into weights; returns the largest score and their
 // sum. Weights of what is not visible are zero.
 inline void softmax(float* scores, int first, int count, const AttentionSpec& spec, const Visible& visible,
@@ -223,6 +233,7 @@ inline void softmax(float* scores, int first, int count, const AttentionSpec& sp
     const Lanes kept = select_less(number, bound(visible.keep), s, nothing);
     s = select_less(number, bound(visible.begin), kept, s);
     s = select_less(number, bound(visible.end), s, nothing);
+    if (visible.block > 0) s = striped(s, first + p, visible);
     store_lanes(scores + p, s);
     top = max(top, s);
     not_numbers = not_numbers + select_less(s, splat(__builtin_inff()), splat(0), s);
@@ -248,7 +259,7 @@ void tile(const AttentionSpec& spec, const KeyValues& cache, const Queries& quer
   int last = first;
   Visible visible[largest_queries];
   for (int i = 0; i < queries.count; ++i) {
-    visible[i] = visible_at(spec, queries.positions[i], queries.length);
+    visible[i] = visible_at(spec, queries.positions[i], queries.heads[i], queries.length);
     last = visible[i].end > last ? visible[i].end : last;
   }
   if (last > first + tile_positions) last = first + tile_positions;
