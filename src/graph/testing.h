@@ -10,12 +10,13 @@
 namespace pome::graph::testing {
 
 // A backend at a precision, and what that precision costs against float64: in products of quantized weights
-// some hundred in size, and in attention over a cache.
+// some hundred in size, in products of bfloat16 weights some ten in size, and in attention over a cache.
 struct Tested {
   const char* name;
   const char* backend;
   Precision precision;
   double quantized = 5e-4;
+  double bf16 = 2e-5;
   double cached = 2e-5;
 
   std::unique_ptr<Backend> make() const {
@@ -27,7 +28,12 @@ inline constexpr Tested every_backend[] = {
     {.name = "reference", .backend = "reference", .precision = Precision::exact},
     {.name = "cpu_exact", .backend = "cpu", .precision = Precision::exact},
     {.name = "cpu", .backend = "cpu", .precision = Precision::standard, .quantized = 2e-2, .cached = 3e-3},
-    {.name = "cpu_fast", .backend = "cpu", .precision = Precision::fast, .quantized = 6, .cached = 3e-3},
+    {.name = "cpu_fast",
+     .backend = "cpu",
+     .precision = Precision::fast,
+     .quantized = 6,
+     .bf16 = 5e-2,
+     .cached = 3e-3},
 };
 
 inline void PrintTo(const Tested& tested, std::ostream* out) { *out << tested.name; }

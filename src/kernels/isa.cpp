@@ -23,6 +23,8 @@ bool has_avx512vnni() {
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512vnni");
 }
+
+bool has_avx512bf16() { return has_avx512vnni() && __builtin_cpu_supports("avx512bf16"); }
 #elif defined(__aarch64__)
 bool has_neondot() {
 #if defined(__linux__)
@@ -38,6 +40,7 @@ constexpr IsaRow table[] = {
 #if defined(__x86_64__)
     {Isa::avx2, "avx2", has_avx2},
     {Isa::avx512vnni, "avx512vnni", has_avx512vnni},
+    {Isa::avx512bf16, "avx512bf16", has_avx512bf16},
 #elif defined(__aarch64__)
     {Isa::neondot, "neondot", has_neondot},
 #endif

@@ -10,7 +10,7 @@
 namespace pome::kernels {
 
 // In rising order, within a family of processors: a level executes everything below it.
-enum class Isa : std::uint8_t { scalar, avx2, avx512vnni, neondot };
+enum class Isa : std::uint8_t { scalar, avx2, avx512vnni, avx512bf16, neondot };
 
 struct IsaRow {
   Isa isa;

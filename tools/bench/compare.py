@@ -51,7 +51,7 @@ CASES = [
     Case("8k depth", "qwen3-0.6b", ALL, 0, 16, 8192, rounds=1, peers=("Q4_K",)),
     Case("moe", "qwen3-moe", ALL, 512, 32),
     Case("135m", "135m", ALL, 512, 128, peers=("Q4_0",)),
-    Case("bf16", "qwen3-0.6b-bf16", ALL, 512, 32, peers=("BF16",), modes=("default",)),
+    Case("bf16", "qwen3-0.6b-bf16", ALL, 512, 32, peers=("BF16",)),
     Case("f16", "qwen3-0.6b-f16", ALL, 512, 32, peers=("F16",), modes=("default",)),
 ]
 BATCHES, BATCH_CASE, START_CASE = [1, 8, 16], "batch", "start"

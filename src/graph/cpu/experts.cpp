@@ -9,16 +9,8 @@ namespace {
 // Columns [begin, end) of y = x·Wᵀ for `rows` rows: quantized ones, or floats.
 void multiply_by(const StoredMatrix& matrix, const kernels::Activations* quantized, const float* x,
                  std::int64_t x_stride, int rows, float* y, std::int64_t y_stride, int begin, int end) {
-  if (quantized != nullptr) {
-    multiply(std::get<kernels::QuantizedMatrix>(matrix), *quantized, y, y_stride, begin, end);
-  } else if (const auto* dense = std::get_if<kernels::DenseMatrix>(&matrix)) {
-    multiply(*dense, x, x_stride, rows, y, y_stride, begin, end);
-  } else {
-    const auto decoded_by = [&](const auto& m) {
-      multiply(kernels::decoded(m), x, x_stride, rows, y, y_stride, begin, end);
-    };
-    std::visit(decoded_by, matrix);
-  }
+  if (quantized != nullptr) return multiply(matrix, *quantized, y, y_stride, begin, end);
+  multiply(matrix, x, x_stride, rows, y, y_stride, begin, end);
 }
 
 }  // namespace

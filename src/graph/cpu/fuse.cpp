@@ -386,10 +386,14 @@ class Fusion {
 
   // How x is quantized for this matrix; nothing where products take floats.
   std::optional<kernels::ActivationFormat> format_for(const StoredMatrix& matrix) const {
-    const auto* affine = std::get_if<kernels::QuantizedMatrix>(&matrix);
-    if (affine == nullptr || arithmetic_ == Arithmetic::exact) return std::nullopt;
-    return activation_format(
-        *affine, arithmetic_ == Arithmetic::fast ? kernels::Precision::fast : kernels::Precision::standard);
+    if (arithmetic_ == Arithmetic::exact) return std::nullopt;
+    const auto precision =
+        arithmetic_ == Arithmetic::fast ? kernels::Precision::fast : kernels::Precision::standard;
+    if (const auto* affine = std::get_if<kernels::QuantizedMatrix>(&matrix)) {
+      return activation_format(*affine, precision);
+    }
+    const auto* dense = std::get_if<kernels::DenseMatrix>(&matrix);
+    return dense == nullptr ? std::nullopt : activation_format(*dense, precision);
   }
 
   // Index of x quantized for this matrix; -1 where its products take floats.

@@ -25,17 +25,10 @@ void Executor::run_chunk(const Phase& phase, const Chunk& chunk) {
   const int rows = program_->shape.count(phase.rows);
   float* y = at(product.out, 0);
   if (product.activations >= 0) {
-    multiply(std::get<kernels::QuantizedMatrix>(product.matrix), activations(product.activations), y,
-             product.out.stride, chunk.begin, chunk.end);
-  } else if (const auto* dense = std::get_if<kernels::DenseMatrix>(&product.matrix)) {
-    multiply(*dense, at(phase.input, 0), phase.input.stride, rows, y, product.out.stride, chunk.begin,
-             chunk.end);
+    multiply(product.matrix, activations(product.activations), y, product.out.stride, chunk.begin, chunk.end);
   } else {
-    const auto decoded_by = [&](const auto& matrix) {
-      multiply(kernels::decoded(matrix), at(phase.input, 0), phase.input.stride, rows, y, product.out.stride,
-               chunk.begin, chunk.end);
-    };
-    std::visit(decoded_by, product.matrix);
+    multiply(product.matrix, at(phase.input, 0), phase.input.stride, rows, y, product.out.stride, chunk.begin,
+             chunk.end);
   }
 
   apply(adapted_[static_cast<std::size_t>(chunk.product)], chunk, product.out);

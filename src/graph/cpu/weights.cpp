@@ -175,6 +175,25 @@ void add_stored(const kernels::DenseMatrix& stored, int row, int begin, int coun
   }
 }
 
+void multiply(const StoredMatrix& matrix, const kernels::Activations& x, float* y, std::int64_t y_stride,
+              int begin, int end) {
+  if (const auto* affine = std::get_if<kernels::QuantizedMatrix>(&matrix)) {
+    return kernels::multiply(*affine, x, y, y_stride, begin, end);
+  }
+  kernels::multiply(std::get<kernels::DenseMatrix>(matrix), x, y, y_stride, begin, end);
+}
+
+void multiply(const StoredMatrix& matrix, const float* x, std::int64_t x_stride, int rows, float* y,
+              std::int64_t y_stride, int begin, int end) {
+  if (const auto* dense = std::get_if<kernels::DenseMatrix>(&matrix)) {
+    return kernels::multiply(*dense, x, x_stride, rows, y, y_stride, begin, end);
+  }
+  const auto decoded_by = [&](const auto& stored) {
+    kernels::multiply(kernels::decoded(stored), x, x_stride, rows, y, y_stride, begin, end);
+  };
+  std::visit(decoded_by, matrix);
+}
+
 void decode_row(const StoredMatrix& matrix, int row, float* out) {
   std::visit([&](const auto& m) { kernels::decode_row(m, row, 0, m.columns, out); }, matrix);
 }

@@ -44,6 +44,14 @@ class StoredExperts {
 // y += factor · elements [begin, begin + count) of a stored row.
 void add_stored(const kernels::DenseMatrix& stored, int row, int begin, int count, float factor, float* y);
 
+// Columns [begin, end) of y = x·Wᵀ, where x is quantized as activation_format() of the matrix wants it.
+void multiply(const StoredMatrix& matrix, const kernels::Activations& x, float* y, std::int64_t y_stride,
+              int begin, int end);
+
+// The same for `rows` rows of floats.
+void multiply(const StoredMatrix& matrix, const float* x, std::int64_t x_stride, int rows, float* y,
+              std::int64_t y_stride, int begin, int end);
+
 // Row `row` as floats.
 void decode_row(const StoredMatrix& matrix, int row, float* out);
 

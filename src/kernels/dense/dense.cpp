@@ -9,6 +9,18 @@ namespace pome::kernels {
 namespace dense {
 namespace {
 
+constexpr Bf16Row bf16_table[] = {
+    {Isa::scalar, scalar::round, scalar::multiply},
+#if defined(__x86_64__)
+    {Isa::avx512bf16, avx512bf16::round, avx512bf16::multiply},
+#endif
+};
+
+const Bf16Row& active_bf16_row() {
+  static const Bf16Row& row = choose_row(bf16_rows(), active_isa());
+  return row;
+}
+
 constexpr Row table[] = {
     {Isa::scalar, scalar::add_panel, scalar::gemv},
 #if defined(__x86_64__)
@@ -28,6 +40,7 @@ constexpr int smallest_panel = 3;
 }  // namespace
 
 std::span<const Row> rows() { return table; }
+std::span<const Bf16Row> bf16_rows() { return bf16_table; }
 
 void multiply(const Row& row, const DecodedMatrix& w, const float* x, std::int64_t x_stride, int rows,
               float* y, std::int64_t y_stride, int begin, int end) {
@@ -93,6 +106,20 @@ void multiply(const DecodedMatrix& w, const float* x, std::int64_t x_stride, int
 void multiply(const DenseMatrix& w, const float* x, std::int64_t x_stride, int rows, float* y,
               std::int64_t y_stride, int begin, int end) {
   dense::multiply(dense::active_row(), w, x, x_stride, rows, y, y_stride, begin, end);
+}
+
+std::optional<ActivationFormat> activation_format(const DenseMatrix& w, Precision precision) {
+  const bool rounds = precision == Precision::fast && dense::active_bf16_row().isa != Isa::scalar;
+  return rounds && w.type == Element::bf16 ? std::optional(dense::bf16_format) : std::nullopt;
+}
+
+void round_activations(const float* x, std::int64_t x_stride, const Activations& to, int begin, int end) {
+  for (int m = begin; m < end; ++m) dense::active_bf16_row().round(x + m * x_stride, to, m);
+}
+
+void multiply(const DenseMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
+              int end) {
+  dense::active_bf16_row().multiply(w, x, y, y_stride, begin, end);
 }
 
 void multiply(ThreadPool& pool, const DecodedMatrix& w, const float* x, std::int64_t x_stride, int rows,

@@ -4,11 +4,11 @@
 // One order of additions, whatever the number of rows, the split of N, the threads or the instruction set: a
 // block of 1,024 elements of K is summed in 16 lanes, lane l taking the elements l, l + 16, l + 32 … one
 // after the other with one rounding each (fused multiply-add); the lanes are then added by halves (l with l +
-// 8, + 4,
-// + 2, + 1) and the blocks from first to last. Elements behind K count as zeros.
+// 8, + 4, + 2, + 1) and the blocks from first to last. Elements behind K count as zeros.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "kernels/decode/decode.h"
 #include "kernels/qmm/qmm.h"
@@ -38,6 +38,17 @@ void multiply(const DecodedMatrix& w, const float* x, std::int64_t x_stride, int
               std::int64_t y_stride, int begin, int end);
 void multiply(const DenseMatrix& w, const float* x, std::int64_t x_stride, int rows, float* y,
               std::int64_t y_stride, int begin, int end);
+
+// Fast products of bfloat16 weights, on levels with instructions for them, take x rounded to bfloat16 by
+// quantize_activations(): relative error about 2e-3. How x is wanted; nothing where products take floats.
+//
+// Lane l takes of every 32 elements the two at 2l: v = fma(w[2l + 1], x[2l + 1], v), then v = fma(w[2l],
+// x[2l], v), with denormals taken and left as zeros. Otherwise the order is the one above. So a row's bits
+// depend on nothing but itself here too, but levels without such instructions have other ones.
+std::optional<ActivationFormat> activation_format(const DenseMatrix& w, Precision precision);
+void round_activations(const float* x, std::int64_t x_stride, const Activations& to, int begin, int end);
+void multiply(const DenseMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
+              int end);
 
 // All columns, on a pool.
 void multiply(ThreadPool& pool, const DecodedMatrix& w, const float* x, std::int64_t x_stride, int rows,

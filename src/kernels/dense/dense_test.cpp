@@ -87,6 +87,78 @@ TEST(Dense, DecodedFloatsGiveTheBitsOfStoredOnes) {
   }
 }
 
+using dense::Bf16Row;
+
+std::vector<float> bf16_product(const Bf16Row& row, const DenseMatrix& w, const std::vector<float>& x,
+                                int rows, int step = 1 << 20) {
+  const ActivationFormat format = dense::bf16_format;
+  std::vector<std::byte> memory(activation_bytes(format, rows, w.columns) + 64);
+  const auto address = (reinterpret_cast<std::uintptr_t>(memory.data()) + 63) / 64 * 64;
+  const Activations a = lay_out_activations(format, rows, w.columns, reinterpret_cast<void*>(address));
+  for (int m = 0; m < rows; ++m) row.round(x.data() + std::int64_t{m} * w.columns, a, m);
+  std::vector<float> y(static_cast<std::size_t>(rows) * static_cast<std::size_t>(w.rows), 99.0f);
+  for (int n = 0; n < w.rows; n += step) {
+    row.multiply(w, a, y.data(), w.rows, n, std::min(n + step, w.rows));
+  }
+  return y;
+}
+
+const Bf16Row& bf16_scalar() { return dense::bf16_rows().front(); }
+
+TEST(DenseBf16, ScalarTwinIsCloseToFloat64) {
+  const RandomDense w(20, 3000, Element::bf16);
+  for (bool outliers : {false, true}) {
+    const std::vector<float> x = gaussian(2, 3000, outliers);
+    EXPECT_LE(relative_error(w, x, 2, bf16_product(bf16_scalar(), w.matrix, x, 2)), 3e-3);
+  }
+}
+
+TEST(DenseBf16, EveryLevelEqualsTheScalarTwin) {
+  for (const Bf16Row* row : executable(dense::bf16_rows())) {
+    for (int columns : {1, 5, 32, 100, 1024, 1033, 2500}) {
+      const RandomDense w(37, columns, Element::bf16, 1);
+      for (int rows : {1, 2, 3, 4, 5, 7, 12}) {
+        const std::vector<float> x = gaussian(rows, columns, true);
+        ASSERT_TRUE(
+            same_bits(bf16_product(*row, w.matrix, x, rows), bf16_product(bf16_scalar(), w.matrix, x, rows)))
+            << isa_name(row->isa) << ", K " << columns << ", M " << rows;
+      }
+    }
+  }
+}
+
+TEST(DenseBf16, NumbersNearZeroAreTreatedAlike) {
+  RandomDense w(16, 512, Element::bf16);
+  std::mt19937 random(5);
+  const auto tiny = [&] { return static_cast<int>(random() % 60) - 130; };
+  for (std::size_t i = 0; i < 16 * 512; ++i) {
+    put_element(w.data.data(), i, Element::bf16,
+                std::ldexp(get_element(w.data.data(), static_cast<std::int64_t>(i), Element::bf16), tiny()));
+  }
+  std::vector<float> x = gaussian(3, 512);
+  for (float& v : x) v = std::ldexp(v, tiny());
+  for (const Bf16Row* row : executable(dense::bf16_rows())) {
+    EXPECT_TRUE(same_bits(bf16_product(*row, w.matrix, x, 3), bf16_product(bf16_scalar(), w.matrix, x, 3)))
+        << isa_name(row->isa);
+  }
+}
+
+TEST(DenseBf16, ARowHasTheSameBitsInEveryBatchAndSplit) {
+  for (const Bf16Row* row : executable(dense::bf16_rows())) {
+    if (row->isa == Isa::scalar) continue;
+    const RandomDense w(51, 1500, Element::bf16);
+    const std::vector<float> x = gaussian(40, 1500);
+    const std::vector<float> all = bf16_product(*row, w.matrix, x, 40);
+    for (int rows = 1; rows < 40; ++rows) {
+      for (int step : {1, 7, 33, 64}) {
+        const std::vector<float> some = bf16_product(*row, w.matrix, x, rows, step);
+        ASSERT_EQ(std::memcmp(some.data(), all.data(), some.size() * sizeof(float)), 0)
+            << isa_name(row->isa) << ", M " << rows << ", step " << step;
+      }
+    }
+  }
+}
+
 TEST(Dense, ThreadsDoNotChangeBits) {
   const RandomDense w(515, 700, Element::bf16);
   for (int rows : {1, 17}) {

@@ -1,4 +1,4 @@
-// The levels of dense. All sum blocks of K as dense.h says.
+// The levels of dense. All sum blocks of K as dense.h says. Functions: row.h.
 #pragma once
 
 #include "kernels/dense/dense.h"
@@ -31,5 +31,17 @@ POME_DENSE_LEVEL(avx2)
 POME_DENSE_LEVEL(avx512vnni)
 
 #undef POME_DENSE_LEVEL
+
+#define POME_DENSE_BF16_LEVEL(level)                                                                    \
+  namespace level {                                                                                     \
+  void round(const float* x, const Activations& to, int row);                                           \
+  void multiply(const DenseMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin, \
+                int end);                                                                               \
+  }
+
+POME_DENSE_BF16_LEVEL(scalar)
+POME_DENSE_BF16_LEVEL(avx512bf16)
+
+#undef POME_DENSE_BF16_LEVEL
 
 }  // namespace pome::kernels::dense

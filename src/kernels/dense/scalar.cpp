@@ -42,4 +42,48 @@ void gemv(const DenseMatrix& w, const float* x, float* y, int begin, int end) {
   }
 }
 
+namespace {
+
+float without_denormal(float v) { return std::fpclassify(v) == FP_SUBNORMAL ? std::copysign(0.0f, v) : v; }
+
+// One lane's step of a pair, as the instruction VDPBF16PS does it.
+float add_pair(float sum, const std::uint16_t* a, const std::uint16_t* b) {
+  for (int i = 1; i >= 0; --i) {
+    const float product_of[] = {without_denormal(bf16_to_f32(a[i])), without_denormal(bf16_to_f32(b[i]))};
+    sum = without_denormal(std::fma(product_of[0], product_of[1], without_denormal(sum)));
+  }
+  return sum;
+}
+
+}  // namespace
+
+void round(const float* x, const Activations& to, int row) {
+  auto* q = static_cast<std::uint16_t*>(to.q) + row * to.stride;
+  for (int k = 0; k < (to.columns + 31) / 32 * 32; ++k) {
+    q[k] = k < to.columns ? f32_to_bf16(without_denormal(x[k])) : 0;
+  }
+}
+
+void multiply(const DenseMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
+              int end) {
+  for (int m = 0; m < x.rows; ++m) {
+    const auto* q = static_cast<const std::uint16_t*>(x.q) + m * x.stride;
+    for (int n = begin; n < end; ++n) {
+      const auto* weights = static_cast<const std::uint8_t*>(w.data) + std::int64_t{n} * w.columns * 2;
+      float total = 0;
+      for (int first = 0; first < w.columns; first += block) {
+        float lanes[16] = {};
+        for (int k = first; k < std::min(first + block, w.columns); k += 32) {
+          std::uint16_t part[32] = {};
+          std::memcpy(part, weights + std::int64_t{k} * 2,
+                      static_cast<std::size_t>(std::min(32, w.columns - k)) * 2);
+          for (int l = 0; l < 16; ++l) lanes[l] = add_pair(lanes[l], part + 2 * l, q + k + 2 * l);
+        }
+        total += sum_by_halves(lanes);
+      }
+      y[m * y_stride + n] = total;
+    }
+  }
+}
+
 }  // namespace pome::kernels::dense::scalar

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "base/thread_pool.h"
+#include "kernels/dense/dense.h"
 #include "kernels/qmm/layout.h"
 #include "kernels/qmm/levels.h"
 #include "kernels/qmm/row.h"
@@ -132,7 +133,7 @@ Extents extents(const ActivationFormat& format, int rows, int columns) {
   const int size = format.element_bytes();
   e.stride = blocks * block + alignment / size;
   e.q_bytes = aligned(rows * e.stride * size);
-  e.scale_bytes = aligned(rows * e.units * 4);
+  e.scale_bytes = format.integers() ? aligned(rows * e.units * 4) : 0;
   return e;
 }
 
@@ -168,6 +169,7 @@ Activations slice(const Activations& x, int begin, int end) {
 }
 
 void quantize_activations(const float* x, std::int64_t x_stride, const Activations& to, int begin, int end) {
+  if (!to.format.integers()) return round_activations(x, x_stride, to, begin, end);
   qmm::quantize(qmm::active_row(), x, x_stride, to, begin, end);
 }
 

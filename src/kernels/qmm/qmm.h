@@ -53,6 +53,7 @@ enum class Storage : std::uint8_t {
   words,   // of 16 bits
   bytes,   // of 8 bits: fast only
   planes,  // 16 bits as a high and a low byte, for instructions that multiply bytes
+  bf16,    // bfloat16 and no integers, for dense matrices (dense.h): fast only
 };
 
 // How a row of activations is stored for a matrix: matrices of one format share one quantization of x.
@@ -62,6 +63,7 @@ struct ActivationFormat {
   int levels = 32639;  // largest magnitude of q
   Storage storage = Storage::words;
   bool operator==(const ActivationFormat&) const = default;
+  bool integers() const { return storage < Storage::bf16; }
   int element_bytes() const { return storage == Storage::bytes ? 1 : 2; }
 };
 
@@ -75,8 +77,8 @@ struct Activations {
   int units = 0;            // per row, with the zeros behind K: a multiple of 16
   std::int64_t stride = 0;  // elements from a row of q to the next
   void* q = nullptr;        // [rows, stride] elements in the order of layout.h
-  float* scale = nullptr;   // [rows, units]: d
-  float* sum = nullptr;     // [rows, units]: d·Σ q
+  float* scale = nullptr;   // [rows, units]: d; of integers only
+  float* sum = nullptr;     // [rows, units]: d·Σ q; the same
 };
 
 std::size_t activation_bytes(const ActivationFormat& format, int rows, int columns);
