@@ -330,12 +330,22 @@ std::vector<std::string> unfinished(const fs::path& folder) {
     const std::string etag = file.stem().string();
     if (!is_blob_name(etag)) continue;
     if (file.extension() == ".partial") etags.push_back(etag);
-    if (file.extension() == ".journal" && !fs::exists(beside(folder, etag, ".partial"), none)) {
-      ::unlink(file.c_str());
-    }
   }
   std::sort(etags.begin(), etags.end());
   return etags;
+}
+
+void remove_stray_journals(const fs::path& folder) {
+  std::error_code none;
+  for (fs::directory_iterator it(folder, none), end; !none && it != end; it.increment(none)) {
+    const fs::path file = it->path();
+    const std::string etag = file.stem().string();
+    std::error_code ignored;
+    if (file.extension() == ".journal" && is_blob_name(etag) &&
+        !fs::exists(beside(folder, etag, ".partial"), ignored)) {
+      ::unlink(file.c_str());
+    }
+  }
 }
 
 }  // namespace pome::hub

@@ -89,7 +89,11 @@ class Partial {
 void begin_with_damaged(const fs::path& folder, const std::string& etag, std::uint64_t size_bytes,
                         const fs::path& damaged);
 
-// What is unfinished in a folder: etags of partials. Journals without their partial are removed.
+// What is unfinished in a folder: etags of partials.
 std::vector<std::string> unfinished(const fs::path& folder);
+
+// Removes the journals of processes that were killed just after they had published. A download under way has
+// its partial before its journal, so that it is never taken for one.
+void remove_stray_journals(const fs::path& folder);
 
 }  // namespace pome::hub

@@ -294,6 +294,7 @@ fs::path pull(const PullPlan& plan, const PullOptions& options, PullWatcher& wat
     Work(plan, options, *place).run(options.max_workers, watcher);
   }
   place->finish(plan);
+  hub::remove_stray_journals(place->unfinished());
   return plan.folder;
 }
 
