@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "hub/status.h"
 #include "hub/url.h"
 
 namespace pome::hub {
@@ -46,31 +47,6 @@ struct Collector : Receiver {
 };
 
 }  // namespace
-
-bool is_redirect(int status) {
-  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
-std::string status_text(int status) {
-  constexpr std::pair<int, const char*> names[]{
-      {400, "Bad Request"},
-      {401, "Unauthorized"},
-      {403, "Forbidden"},
-      {404, "Not Found"},
-      {408, "Request Timeout"},
-      {410, "Gone"},
-      {416, "Range Not Satisfiable"},
-      {429, "Too Many Requests"},
-      {500, "Internal Server Error"},
-      {502, "Bad Gateway"},
-      {503, "Service Unavailable"},
-      {504, "Gateway Timeout"},
-  };
-  for (const auto& [code, name] : names) {
-    if (code == status) return fmt::format("{} {}", status, name);
-  }
-  return fmt::format("status {}", status);
-}
 
 std::optional<std::chrono::milliseconds> Retries::next(std::string reason, int tries,
                                                        std::optional<std::chrono::milliseconds> asked) {
@@ -142,7 +118,7 @@ Answer Client::fetch_once(Transfers& transfers, const Request& request, const Bo
         pause(options_, *wait);
         continue;
       }
-      throw Error(ErrorKind::network, collector.failure->text);
+      throw collector.failure->as_error();
     }
     Answer& answer = collector.answer;
     const auto wait = retries.after(request.url, answer.status, answer.headers);

@@ -55,10 +55,6 @@ class Retries {
 void pause(const Options& options, std::chrono::milliseconds time);
 
 constexpr int most_redirects = 10;
-bool is_redirect(int status);
-
-// "503 Service Unavailable"
-std::string status_text(int status);
 
 // Thread-safe; connections are kept between calls.
 class Client {

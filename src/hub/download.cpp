@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "hub/names.h"
 #include "hub/partial.h"
+#include "hub/status.h"
 #include "hub/url.h"
 
 namespace pome::hub {
@@ -222,8 +223,7 @@ void Fetch::on_end(Range& range, const std::optional<Failure>& failure) {
   range.asked = false;
   if (range.finished) return;
   if (failure) {
-    retry(range, retries_.after(*failure),
-          error(ErrorKind::network, "{}: {}", download_.subject, failure->text));
+    retry(range, retries_.after(*failure), failure->as_error(download_.subject));
   } else if (is_redirect(range.answered)) {
     const auto location = range.lines.find("location");
     if (!location || ++range.redirects > most_redirects) throw broken("redirects in circles");

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "hub/names.h"
+#include "hub/status.h"
 #include "hub/url.h"
 
 namespace pome::hub {
@@ -51,6 +52,15 @@ Error Hub::refusal(const Answer& answer, std::string_view subject) const {
     return error(ErrorKind::not_found, "{}: no such model on {}{}", id, host,
                  has_token ? "" : ", or a private one")
         .with_hint(fmt::format("pome search {}", id.substr(id.find('/') + 1)));
+  }
+  if (answer.status == 407) return describe_login(options().proxies.for_url(answer.url)).as_error();
+  if (const auto location = answer.headers.find("location"); location && is_redirect(answer.status)) {
+    // Answers of the API are taken from the Hub alone: what it is has to be said by the user.
+    const std::string to = follow(answer.url, *location);
+    const std::string scheme = to.substr(0, to.find(':'));
+    return error(ErrorKind::network, "{}: redirects to {}, which is not asked in its place", host,
+                 shown_address(to))
+        .with_hint(fmt::format("export HF_ENDPOINT={}://{}", scheme, host_of(to)));
   }
   if (answer.status == 403 || answer.status == 451) {
     return error(ErrorKind::refused, "{}: {} refuses: {}", id, host,

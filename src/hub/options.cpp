@@ -35,9 +35,16 @@ Options Options::from_environment() {
     }
     options.stall_timeout = std::chrono::seconds(seconds);
   }
-  for (const char* name : {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"}) {
-    if (options.ca_file.empty()) options.ca_file = environment_variable(name);
+  for (const char* name : {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}) {
+    const std::string place = environment_variable(name);
+    if (place.empty()) continue;
+    std::error_code none;
+    // requests takes a folder in its variable as well.
+    (fs::is_directory(place, none) ? options.ca_folder : options.ca_file) = place;
+    options.ca_variable = name;
+    break;
   }
+  options.proxies = Proxies::from_environment();
   return options;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/file.h"
+#include "hub/proxy.h"
 
 namespace pome::hub {
 
@@ -23,7 +24,9 @@ struct Options {
   std::string endpoint = "https://huggingface.co";  // no slash at the end
   std::string token;                                // sent to the endpoint and nobody else; empty: none
   bool offline = false;                             // every request is refused
-  std::string ca_file;                              // certificates to trust; empty: the system's
+  // Certificates to trust; both empty: the system's. The variable that names them is for messages.
+  std::string ca_file, ca_folder, ca_variable;
+  Proxies proxies;  // none, unless from_environment() finds some
 
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds stall_timeout{20'000};  // without one byte, a connection is given up
@@ -35,8 +38,8 @@ struct Options {
   std::function<void(const Retry&)> on_retry = [](const Retry&) {};  // from any thread
 
   // HF_ENDPOINT, tokens (token.h), HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE, HF_HUB_DOWNLOAD_TIMEOUT and
-  // REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE. Proxies are libcurl's: https_proxy, no_proxy, ….
-  // Throws Error(usage) naming the variable.
+  // REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE or SSL_CERT_DIR, and proxies (proxy.h). Throws
+  // Error(usage) naming the variable.
   static Options from_environment();
 };
 

@@ -26,6 +26,7 @@ struct Transfer {
   CURL* handle = nullptr;
   Receiver* receiver = nullptr;
   std::string url;
+  Proxy proxy;
   HeaderList request_headers;
   Headers headers;
   std::size_t header_bytes = 0;
@@ -89,41 +90,6 @@ std::size_t take_body(char* data, std::size_t, std::size_t size, void* user) {
   });
 }
 
-Failure describe(const Transfer& transfer, CURLcode code) {
-  Failure failure;
-  const std::string host = host_of(transfer.url);
-  const char* detail = transfer.error[0] != '\0' ? transfer.error : curl_easy_strerror(code);
-  switch (code) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-      failure.text = fmt::format("{}: the name is not known (no network?)", host);
-      break;
-    case CURLE_COULDNT_CONNECT:
-      failure.text = fmt::format("{}: cannot connect", host);
-      break;
-    case CURLE_OPERATION_TIMEDOUT:
-      failure.text = fmt::format("{}: nothing came any more", host);
-      failure.reached = transfer.head_given;
-      break;
-    case CURLE_PARTIAL_FILE:
-    case CURLE_RECV_ERROR:
-    case CURLE_SEND_ERROR:
-    case CURLE_GOT_NOTHING:
-      failure.text = fmt::format("{}: the connection was cut", host);
-      failure.reached = true;
-      break;
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-      failure.text = fmt::format("{}: its certificate is not trusted: {}", host, shown_text(detail));
-      failure.hopeless = true;
-      break;
-    default:
-      failure.text = fmt::format("{}: {}", host, shown_text(detail));
-      failure.hopeless = code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT;
-  }
-  return failure;
-}
-
 }  // namespace
 
 struct Transfers::Impl {
@@ -168,7 +134,17 @@ void Transfers::Impl::prepare(Transfer& transfer, const Request& request) {
   set(CURLOPT_WRITEFUNCTION, take_body);
   set(CURLOPT_WRITEDATA, &transfer);
   set(CURLOPT_USERAGENT, "pome");
-  if (!options.ca_file.empty()) set(CURLOPT_CAINFO, options.ca_file.c_str());
+  for (const CURLoption option : {CURLOPT_CAINFO, CURLOPT_PROXY_CAINFO}) {
+    if (!options.ca_file.empty()) set(option, options.ca_file.c_str());
+  }
+  for (const CURLoption option : {CURLOPT_CAPATH, CURLOPT_PROXY_CAPATH}) {
+    if (!options.ca_folder.empty()) set(option, options.ca_folder.c_str());
+  }
+  // An empty name keeps libcurl from looking into the environment itself.
+  transfer.proxy = options.proxies.for_url(transfer.url);
+  set(CURLOPT_PROXY, transfer.proxy.address.c_str());
+  set(CURLOPT_NOPROXY, "");
+  set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);  // a proxy's lines are no answer of the host
   transfer.request_headers.add("Accept-Encoding: identity");
   for (const std::string& row : request.headers) transfer.request_headers.add(row);
   if (!options.token.empty() && same_origin(request.url, options.endpoint)) {
@@ -197,7 +173,13 @@ void Transfers::Impl::finish(CURL* handle, CURLcode code) {
     transfer->give_head();
     if (!transfer->stopped) transfer->receiver->on_end(std::nullopt);
   } else {
-    transfer->receiver->on_end(describe(*transfer, code));
+    FailedTransfer failed{.url = transfer->url,
+                          .proxy = transfer->proxy,
+                          .curl_code = code,
+                          .detail = transfer->error,
+                          .answer_started = transfer->head_given};
+    curl_easy_getinfo(handle, CURLINFO_HTTP_CONNECTCODE, &failed.proxy_status);
+    transfer->receiver->on_end(describe(failed, options));
   }
 }
 

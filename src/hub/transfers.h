@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "hub/failure.h"
 #include "hub/headers.h"
 #include "hub/options.h"
 
@@ -17,13 +18,6 @@ struct Request {
   std::string url;
   bool head = false;                 // without the body
   std::vector<std::string> headers;  // "Range: bytes=0-9"
-};
-
-// Why no whole answer came: connection, time, the other side's protocol.
-struct Failure {
-  std::string text;       // "127.0.0.1:8080: cannot connect: Connection refused"
-  bool reached = false;   // somebody answered
-  bool hopeless = false;  // asking again gives the same: certificate, address
 };
 
 // Who takes one answer. Called from Transfers::step only; what is thrown comes out of step().

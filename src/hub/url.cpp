@@ -14,7 +14,7 @@ using Parsed = std::unique_ptr<CURLU, decltype(&curl_url_cleanup)>;
 Parsed parse(const std::string& url) {
   Parsed parsed(curl_url(), curl_url_cleanup);
   if (!parsed || url.find('\0') != std::string::npos ||
-      curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK) {
+      curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) {
     parsed.reset();
   }
   return parsed;
@@ -84,6 +84,13 @@ std::string host_of(const std::string& url) {
   const Parsed parsed = parse(url);
   const std::string host = part(parsed, CURLUPART_HOST), port = part(parsed, CURLUPART_PORT);
   return port.empty() ? host : host + ":" + port;
+}
+
+bool has_user(const std::string& url) { return !part(parse(url), CURLUPART_USER).empty(); }
+
+HostAndPort host_and_port(const std::string& url) {
+  const Parsed parsed = parse(url);
+  return {.host = part(parsed, CURLUPART_HOST), .port = part(parsed, CURLUPART_PORT, CURLU_DEFAULT_PORT)};
 }
 
 std::string shown_address(const std::string& url) {

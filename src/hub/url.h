@@ -23,4 +23,11 @@ bool same_origin(const std::string& a, const std::string& b);
 std::string shown_address(const std::string& url);
 std::string host_of(const std::string& url);  // "127.0.0.1:8080"
 
+bool has_user(const std::string& url);  // a user stands before the host
+
+struct HostAndPort {
+  std::string host, port;  // the scheme's port where none is given
+};
+HostAndPort host_and_port(const std::string& url);
+
 }  // namespace pome::hub

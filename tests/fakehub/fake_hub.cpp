@@ -1,7 +1,5 @@
 #include "fakehub/fake_hub.h"
 
-#include <stdlib.h>
-
 #include <algorithm>
 #include <cctype>
 
@@ -149,6 +147,8 @@ constexpr Spoiler spoilers[]{
      [](const Fault&, std::size_t, Answer& a) { set_header(a, "Content-Range", "bytes 7-8/9"); }},
     {"loop",
      [](const Fault&, std::size_t, Answer& a) { a.status = 302, set_header(a, "Location", "?again"); }},
+    {"redirect",  // to the text
+     [](const Fault& f, std::size_t, Answer& a) { a.status = 302, set_header(a, "Location", f.text); }},
     {"scheme", [](const Fault&, std::size_t,
                   Answer& a) { a.status = 302, set_header(a, "Location", "file:///etc/passwd"); }},
 };
@@ -214,15 +214,16 @@ Content content_of(const fs::path& file) {
   return content;
 }
 
-// 127.0.0.1 must not be asked through the proxy of the machine.
-FakeHub::FakeHub(int port)
-    : hub_(std::make_unique<Server>([this](const Request& r) { return answer(r, false); }, port)),
-      cdn_(std::make_unique<Server>([this](const Request& r) { return answer(r, true); })) {
-  ::setenv("NO_PROXY", "127.0.0.1", 1);
-}
+FakeHub::FakeHub(int port, const Certificate* certificate)
+    : scheme_(certificate != nullptr ? "https" : "http"),
+      hub_(
+          std::make_unique<Server>([this](const Request& r) { return answer(r, false); }, port, certificate)),
+      cdn_(std::make_unique<Server>([this](const Request& r) { return answer(r, true); }, 0, certificate)) {}
 
-std::string FakeHub::endpoint() const { return fmt::format("http://127.0.0.1:{}", hub_->port()); }
-std::string FakeHub::cdn_address() const { return fmt::format("http://127.0.0.1:{}", cdn_->port()); }
+std::string FakeHub::endpoint() const { return fmt::format("{}://127.0.0.1:{}", scheme_, hub_->port()); }
+std::string FakeHub::cdn_address() const {
+  return cdn_name_.empty() ? fmt::format("{}://127.0.0.1:{}", scheme_, cdn_->port()) : cdn_name_;
+}
 
 void FakeHub::add(const std::string& id, Model model) {
   const std::lock_guard lock(mutex_);

@@ -41,7 +41,7 @@ struct Fault {
   std::uint64_t value = 0;
   std::string path = {};  // empty: files (/resolve/ and the CDN)
   int times = 1;          // below 0: always
-  std::string text = {};  // status: Retry-After
+  std::string text = {};  // status: Retry-After; redirect: the address
 };
 
 struct Seen {
@@ -51,9 +51,12 @@ struct Seen {
 
 class FakeHub {
  public:
-  explicit FakeHub(int port = 0);
+  // With a certificate the Hub and its CDN speak TLS.
+  explicit FakeHub(int port = 0, const Certificate* certificate = nullptr);
 
   std::string endpoint() const;  // "http://127.0.0.1:4711"
+  int port() const { return hub_->port(); }
+  void set_cdn(std::string address) { cdn_name_ = std::move(address); }  // where redirects lead instead
   void add(const std::string& id, Model model);
   void add_folder(const std::string& id, const fs::path& folder);
   void change(const std::string& id, const std::function<void(Model&)>& change);
@@ -84,6 +87,7 @@ class FakeHub {
   std::vector<Fault> faults_;
   std::vector<Seen> seen_;
   std::string token_;
+  std::string scheme_, cdn_name_;
   std::size_t page_ = 1000;
   std::unique_ptr<Server> hub_, cdn_;  // last: they answer with all of the above
 };

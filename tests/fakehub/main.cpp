@@ -9,10 +9,11 @@
 //   --line BYTES_PER_SECOND   for all connections together
 //   --tag ID=TAG              such as base_model:org/name, for the search
 //   --xet ID                  its large files have Xet hashes
+//   --tls FILE                speaks TLS; FILE gets the certificate of its authority
 //   --port N --token TOKEN --gated ID --private ID --renamed OLD=NEW --page FILES
 //   --fault KIND[=VALUE[:TEXT]][@PATH][xTIMES]         once, for files, unless said otherwise; x0: always
 //       cut=BYTES stall=BYTES corrupt=OFFSET slow=BYTES_PER_SECOND status=CODE[:RETRY_AFTER] whole etag
-//       hostile-etag hostile-commit length=BYTES range loop scheme
+//       hostile-etag hostile-commit length=BYTES range loop redirect=:ADDRESS scheme
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -54,7 +55,7 @@ Fault parse_fault(std::string text) {
 
 struct Arguments {
   int port = 0;
-  std::string token;
+  std::string token, tls;
   std::size_t page = 1000;
   std::uint64_t line = 0;
   bool background = false;
@@ -83,6 +84,8 @@ Arguments parse(int argc, char** argv) {
       a.port = std::stoi(value);
     else if (word == "--token")
       a.token = value;
+    else if (word == "--tls")
+      a.tls = value;
     else if (word == "--gated")
       a.gated.push_back(value);
     else if (word == "--private")
@@ -135,6 +138,8 @@ int run(const std::vector<std::string>& command, const std::string& endpoint) {
   const pid_t child = ::fork();
   if (child == 0) {
     ::setenv("HF_ENDPOINT", endpoint.c_str(), 1);
+    // 127.0.0.1 is not asked through the machine's proxy.
+    for (const char* name : {"no_proxy", "NO_PROXY"}) ::setenv(name, "127.0.0.1", 1);
     std::vector<char*> words;
     for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
@@ -167,7 +172,13 @@ int main_of(int argc, char** argv) {
     }
     ::close(ready[0]);
   }
-  FakeHub hub(a.port);
+  std::optional<fakehub::Certificate> certificate;
+  if (!a.tls.empty()) {
+    const fakehub::Certificate authority = fakehub::make_authority();
+    write_file_atomic(a.tls, authority.pem);
+    certificate = fakehub::make_certificate(authority);
+  }
+  FakeHub hub(a.port, certificate ? &*certificate : nullptr);
   set_up(hub, a);
   if (!a.command.empty()) return run(a.command, hub.endpoint());
   const std::string line = "export HF_ENDPOINT=" + hub.endpoint() + "\n";

@@ -51,6 +51,7 @@ struct Processes : testing::Test {
     ::setenv("HF_ENDPOINT", fake.endpoint().c_str(), 1);
     ::setenv("HF_HUB_CACHE", cache.c_str(), 1);
     ::setenv("HOME", scratch.path().c_str(), 1);
+    for (const char* name : {"no_proxy", "NO_PROXY"}) ::setenv(name, "127.0.0.1", 1);
   }
 
   // Starts `pome pull -q org/name` with its output in a file.

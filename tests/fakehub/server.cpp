@@ -1,14 +1,9 @@
 #include "fakehub/server.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 
 #include "base/error.h"
 
@@ -54,105 +49,71 @@ std::optional<Request> parse(const std::string& head) {
 
 }  // namespace
 
-Server::Server(Handler handler, int port) : handler_(std::move(handler)) {
-  listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int on = 1;
-  ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  socklen_t size = sizeof address;
-  if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(listener_, 128) != 0 ||
-      ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    fail(ErrorKind::internal, "cannot listen: {}", std::strerror(errno));
+// A connection with TLS or without.
+class Server::Wire {
+ public:
+  Wire(const TlsServer* tls, int fd) : fd_(fd) {
+    if (tls != nullptr) session_.emplace(*tls, fd);
   }
-  port_ = ntohs(address.sin_port);
-  threads_.emplace_back([this] { accept_all(); });
-}
 
-Server::~Server() {
-  stopping_ = true;
-  ::shutdown(listener_, SHUT_RDWR);
-  std::vector<std::thread> threads;
-  {
-    const std::lock_guard lock(mutex_);
-    for (const int fd : open_) ::shutdown(fd, SHUT_RDWR);
-    threads.swap(threads_);
-  }
-  for (std::thread& thread : threads) thread.join();
-  {
-    const std::lock_guard lock(mutex_);
-    threads.swap(threads_);
-  }
-  for (std::thread& thread : threads) thread.join();
-  ::close(listener_);
-}
+  bool open() { return !session_ || session_->shake_hands(); }
 
-void Server::accept_all() {
-  while (!stopping_) {
-    const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-    if (fd < 0) {
-      if (stopping_) return;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      continue;
-    }
-    const int on = 1;
-    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    const std::lock_guard lock(mutex_);
-    if (stopping_) {
-      ::close(fd);
-      return;
-    }
-    open_.insert(fd);
-    threads_.emplace_back([this, fd] {
-      try {
-        serve(fd);
-      } catch (const std::exception&) {
-        // A test that sends nonsense gets no answer.
-      }
-      const std::lock_guard inner(mutex_);
-      open_.erase(fd);
-      ::close(fd);
-    });
+  long receive(char* to, std::size_t most) {
+    return session_ ? session_->receive(to, most) : ::recv(fd_, to, most, 0);
   }
-}
+
+  bool send_all(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const long n = session_ ? session_->send(bytes.data(), bytes.size())
+                              : ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (n < 0 && !session_ && errno == EINTR) continue;
+      if (n <= 0) return false;
+      bytes = bytes.subspan(static_cast<std::size_t>(n));
+    }
+    return true;
+  }
+
+ private:
+  int fd_;
+  std::optional<TlsServer::Connection> session_;
+};
+
+Server::Server(Handler handler, int port, const Certificate* certificate)
+    : handler_(std::move(handler)),
+      tls_(certificate == nullptr ? nullptr : std::make_unique<TlsServer>(*certificate)),
+      listener_([this](int fd) { serve(fd); }, port) {}
 
 void Server::serve(int fd) {
+  Wire wire(tls_.get(), fd);
+  if (!wire.open()) return;
   std::string buffer;
-  while (!stopping_) {
+  while (!listener_.stopping()) {
     std::size_t end;
     while ((end = buffer.find("\r\n\r\n")) == std::string::npos) {
       char chunk[8192];
-      const ssize_t n = ::recv(fd, chunk, sizeof chunk, 0);
+      const long n = wire.receive(chunk, sizeof chunk);
       if (n <= 0 || buffer.size() > (1 << 20)) return;
       buffer.append(chunk, static_cast<std::size_t>(n));
+      if (buffer[0] == '\x16') buffer = "TLS ?\r\n\r\n";  // a handshake, where nobody speaks TLS
     }
     auto request = parse(buffer.substr(0, end + 2));
     buffer.erase(0, end + 4);
-    if (!request) return;
+    if (!request) {
+      static_cast<void>(wire.send_all(std::as_bytes(std::span(std::string_view("HTTP/1.1 400 X\r\n\r\n")))));
+      return;
+    }
     const auto length = request->headers.find("content-length");
     const std::size_t body = length == request->headers.end() ? 0 : std::stoul(length->second);
     while (buffer.size() < body && body <= (1 << 20)) {
       char chunk[8192];
-      const ssize_t n = ::recv(fd, chunk, sizeof chunk, 0);
+      const long n = wire.receive(chunk, sizeof chunk);
       if (n <= 0) return;
       buffer.append(chunk, static_cast<std::size_t>(n));
     }
     request->body = buffer.substr(0, body);
     buffer.erase(0, body);
-    if (!send_answer(fd, *request, handler_(*request))) return;
+    if (!send_answer(wire, *request, handler_(*request))) return;
   }
-}
-
-bool Server::send_all(int fd, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    bytes = bytes.subspan(static_cast<std::size_t>(n));
-  }
-  return true;
 }
 
 void Server::wait_for_line(std::size_t bytes) {
@@ -166,7 +127,7 @@ void Server::wait_for_line(std::size_t bytes) {
   std::this_thread::sleep_until(until);
 }
 
-bool Server::send_answer(int fd, const Request& request, const Answer& answer) {
+bool Server::send_answer(Wire& wire, const Request& request, const Answer& answer) {
   const std::span<const std::byte> body = answer.owner ? answer.bytes : std::as_bytes(std::span(answer.body));
   std::string head = fmt::format("HTTP/1.1 {} X\r\n", answer.status);
   bool has_length = false;
@@ -176,7 +137,7 @@ bool Server::send_answer(int fd, const Request& request, const Answer& answer) {
   }
   if (!has_length) head += fmt::format("Content-Length: {}\r\n", body.size());
   head += "\r\n";
-  if (!send_all(fd, std::as_bytes(std::span(head)))) return false;
+  if (!wire.send_all(std::as_bytes(std::span(head)))) return false;
   if (request.method == "HEAD") return true;
 
   const auto start = std::chrono::steady_clock::now();
@@ -189,9 +150,9 @@ bool Server::send_answer(int fd, const Request& request, const Answer& answer) {
     if (answer.corrupt_at && *answer.corrupt_at >= at && *answer.corrupt_at < at + piece.size()) {
       std::vector<std::byte> copy(piece.begin(), piece.end());
       copy[*answer.corrupt_at - at] ^= std::byte{0x20};
-      sent = send_all(fd, copy);
+      sent = wire.send_all(copy);
     } else {
-      sent = send_all(fd, piece);
+      sent = wire.send_all(piece);
     }
     if (!sent) return false;
     wait_for_line(piece.size());
@@ -199,7 +160,7 @@ bool Server::send_answer(int fd, const Request& request, const Answer& answer) {
     bytes_sent_ += piece.size();
     if (answer.bytes_per_second > 0) {
       const auto due = start + std::chrono::microseconds(at * 1'000'000 / answer.bytes_per_second);
-      while (!stopping_ && std::chrono::steady_clock::now() < due) {
+      while (!listener_.stopping() && std::chrono::steady_clock::now() < due) {
         std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(due - std::chrono::steady_clock::now(),
                                                                        std::chrono::milliseconds(50)));
       }
@@ -207,7 +168,7 @@ bool Server::send_answer(int fd, const Request& request, const Answer& answer) {
   }
   if (answer.stall_after && *answer.stall_after < body.size()) {
     char byte;
-    ::recv(fd, &byte, 1, 0);  // until the other side has had enough, or the server ends
+    wire.receive(&byte, 1);  // until the other side has had enough, or the server ends
     return false;
   }
   return !(answer.cut_after && *answer.cut_after < body.size());

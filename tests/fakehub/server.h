@@ -8,11 +8,12 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
-#include <thread>
 #include <vector>
+
+#include "fakehub/certificate.h"
+#include "fakehub/listener.h"
 
 namespace pome::fakehub {
 
@@ -43,33 +44,28 @@ class Server {
  public:
   using Handler = std::function<Answer(const Request&)>;
 
-  explicit Server(Handler handler, int port = 0);
-  ~Server();
+  // With a certificate it speaks TLS.
+  explicit Server(Handler handler, int port = 0, const Certificate* certificate = nullptr);
 
   // All connections together; 0: as fast as it goes.
   void limit(std::uint64_t bytes_per_second) { line_rate_ = bytes_per_second; }
 
-  int port() const { return port_; }
+  int port() const { return listener_.port(); }
   std::uint64_t bytes_sent() const { return bytes_sent_; }
 
  private:
-  void accept_all();
+  class Wire;
   void serve(int fd);
-  bool send_answer(int fd, const Request& request, const Answer& answer);
+  bool send_answer(Wire& wire, const Request& request, const Answer& answer);
   void wait_for_line(std::size_t bytes);
-  bool send_all(int fd, std::span<const std::byte> bytes);
 
   Handler handler_;
-  int listener_ = -1;
-  int port_ = 0;
-  std::atomic<bool> stopping_ = false;
+  std::unique_ptr<TlsServer> tls_;
   std::atomic<std::uint64_t> bytes_sent_ = 0;
   std::atomic<std::uint64_t> line_rate_ = 0;
   std::mutex line_mutex_;
   std::chrono::steady_clock::time_point line_free_{};  // when the line has sent what was given to it
-  std::mutex mutex_;
-  std::set<int> open_;
-  std::vector<std::thread> threads_;
+  Listener listener_;                                  // last: it serves with all of the above
 };
 
 }  // namespace pome::fakehub
