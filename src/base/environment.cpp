@@ -3,7 +3,9 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <string_view>
 
 namespace pome {
 
@@ -24,9 +26,33 @@ fs::path home_folder() {
   return user != nullptr && user->pw_dir != nullptr ? user->pw_dir : "/";
 }
 
-fs::path expand_home(const std::string& path) {
-  if (path == "~") return home_folder();
-  return path.starts_with("~/") ? home_folder() / path.substr(2) : fs::path(path);
+namespace {
+
+std::string expand_variables(const std::string& text) {
+  constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+  std::string result;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t dollar = text.find('$', at);
+    result.append(text, at, dollar - at);
+    if (dollar == text.npos) break;
+    const bool braces = dollar + 1 < text.size() && text[dollar + 1] == '{';
+    const std::size_t first = dollar + (braces ? 2 : 1);
+    const std::size_t last =
+        std::min(braces ? text.find('}', first) : text.find_first_not_of(letters, first), text.size());
+    const std::size_t end = std::min(last + (braces ? 1 : 0), text.size());
+    const char* value = std::getenv(text.substr(first, last - first).c_str());
+    result += value != nullptr ? std::string(value) : text.substr(dollar, end - dollar);
+    at = end;
+  }
+  return result;
+}
+
+}  // namespace
+
+fs::path expand_path(const std::string& path) {
+  const std::string text = expand_variables(path);
+  if (text == "~") return home_folder();
+  return text.starts_with("~/") ? home_folder() / text.substr(2) : fs::path(text);
 }
 
 }  // namespace pome

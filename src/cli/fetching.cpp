@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/environment.h"
 #include "base/units.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
@@ -54,7 +55,7 @@ class Watcher : public services::PullWatcher {
                   {"total_bytes", state.total_bytes},
                   {"bytes_per_second", static_cast<std::uint64_t>(rate)}});
       flush_output();
-    } else if (form_ == FetchTalk::lines && talk_is_terminal()) {
+    } else if (form_ == FetchTalk::lines && bars_) {
       bar(state, rate);
     }
   }
@@ -110,6 +111,7 @@ class Watcher : public services::PullWatcher {
   Rate rate_;
   Clock::time_point last_event_ = Clock::now();
   bool shown_ = false;
+  bool bars_ = talk_is_terminal() && !environment_flag("HF_HUB_DISABLE_PROGRESS_BARS");
 };
 
 std::string memory_text(const services::PullPlan& plan) {

@@ -1,6 +1,7 @@
 #include "cli/help.h"
 
 #include "base/cpu.h"
+#include "cli/environment_table.h"
 #include "cli/output.h"
 
 namespace pome::cli {
@@ -20,14 +21,23 @@ constexpr Heading headings[]{
     {Group::help, "help"},
 };
 
-constexpr Example help_examples[]{{"pome help", "all verbs"}, {"pome help run", "the options of one"}};
+constexpr Example help_examples[]{{"pome help", "all verbs"},
+                                  {"pome help run", "the options of one"},
+                                  {"pome help environment", "the variables that pome reads"}};
 
 Action declare_help(Options& options) {
   auto words = std::make_shared<std::vector<std::string>>();
   std::vector<std::string> names;
   for (const Verb* verb : verbs()) names.emplace_back(verb->name);
+  names.emplace_back("environment");
   options.words({"VERB"}, *words, 0, 1, std::move(names));
-  return [words] { print(words->empty() ? help_text() : help_text(find_verb(words->front()))); };
+  return [words] {
+    if (words->empty()) {
+      print(help_text());
+    } else {
+      print(words->front() == "environment" ? environment_text() : help_text(find_verb(words->front())));
+    }
+  };
 }
 
 std::string option_names(const OptionRow& row) {
@@ -58,7 +68,7 @@ std::string help_text() {
     if (!rows.empty()) text += fmt::format("\n{}\n{}", heading.title, table(rows, "  "));
   }
   text +=
-      "\npome help VERB     options and examples of one verb"
+      "\npome help VERB     options and examples of one verb, or the environment variables (environment)"
       "\npome --version     versions, and what this processor can do\n";
   return text;
 }

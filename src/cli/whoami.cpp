@@ -14,8 +14,10 @@ Action declare(Options& options) {
   auto json = std::make_shared<bool>(false);
   options.flag("--json", *json, "one object");
   return [json] {
-    const hub::Account account = hub::Hub(hub::Options::from_environment()).whoami();
-    const std::string source = hub::find_token().source;
+    const auto [token, source] = hub::find_token();
+    hub::Options options = hub::Options::from_environment();
+    options.token = token;  // what HF_HUB_DISABLE_IMPLICIT_TOKEN keeps from other verbs
+    const hub::Account account = hub::Hub(std::move(options)).whoami();
     if (*json) {
       print_json(
           {{"name", account.name},

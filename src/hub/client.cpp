@@ -136,7 +136,11 @@ Answer Client::fetch(const Request& request, const Bounds& bounds) {
       pool_->idle.pop_back();
     }
   }
-  if (!transfers) transfers = std::make_unique<Transfers>(options_);
+  if (!transfers) {
+    Options asking = options_;
+    asking.stall_timeout = options_.answer_timeout;
+    transfers = std::make_unique<Transfers>(asking);
+  }
   Retries retries(options_);
   Request next = request;
   for (int hop = 0;; ++hop) {

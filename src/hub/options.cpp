@@ -1,6 +1,8 @@
 #include "hub/options.h"
 
+#include <algorithm>
 #include <charconv>
+#include <optional>
 
 #include "base/environment.h"
 #include "base/error.h"
@@ -10,11 +12,30 @@
 namespace pome::hub {
 
 fs::path hf_home() {
-  if (const std::string home = environment_variable("HF_HOME"); !home.empty()) return expand_home(home);
+  if (const std::string home = environment_variable("HF_HOME"); !home.empty()) return expand_path(home);
   // Unlike XDG itself, huggingface_hub takes a relative value as well.
   const std::string cache = environment_variable("XDG_CACHE_HOME");
-  return (cache.empty() ? home_folder() / ".cache" : expand_home(cache)) / "huggingface";
+  return (cache.empty() ? home_folder() / ".cache" : expand_path(cache)) / "huggingface";
 }
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// 0 is the default, as for huggingface_hub.
+std::optional<std::chrono::milliseconds> seconds_of(const char* name) {
+  const std::string text = environment_variable(name);
+  if (text.empty()) return std::nullopt;
+  int seconds = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (code != std::errc{} || end != text.data() + text.size() || seconds < 0) {
+    fail(ErrorKind::usage, "{}: \"{}\" is not a whole number of seconds", name, text);
+  }
+  return seconds == 0 ? std::nullopt
+                      : std::optional<std::chrono::milliseconds>(std::chrono::seconds(seconds));
+}
+
+}  // namespace
 
 Options Options::from_environment() {
   Options options;
@@ -25,15 +46,21 @@ Options Options::from_environment() {
     }
     options.endpoint = std::move(endpoint);
   }
-  options.token = find_token().value;
-  options.offline = environment_flag("HF_HUB_OFFLINE") || environment_flag("TRANSFORMERS_OFFLINE");
-  if (const std::string text = environment_variable("HF_HUB_DOWNLOAD_TIMEOUT"); !text.empty()) {
-    int seconds = 0;
-    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-    if (code != std::errc{} || end != text.data() + text.size() || seconds < 1) {
-      fail(ErrorKind::usage, "HF_HUB_DOWNLOAD_TIMEOUT: \"{}\" is not a whole number of seconds from 1", text);
+  if (!environment_flag("HF_HUB_DISABLE_IMPLICIT_TOKEN")) options.token = find_token().value;
+  // The first that is set decides, even to say no.
+  options.offline = environment_flag(environment_variable("HF_HUB_OFFLINE").empty() ? "TRANSFORMERS_OFFLINE"
+                                                                                    : "HF_HUB_OFFLINE");
+  if (const auto time = seconds_of("HF_HUB_ETAG_TIMEOUT")) options.answer_timeout = *time;
+  if (const auto time = seconds_of("HF_HUB_DOWNLOAD_TIMEOUT")) options.stall_timeout = *time;
+  options.connect_timeout =
+      std::max({options.connect_timeout, seconds_of("HF_HUB_ETAG_TIMEOUT").value_or(0ms),
+                seconds_of("HF_HUB_DOWNLOAD_TIMEOUT").value_or(0ms)});
+  if (const std::string origin = environment_variable("HF_HUB_USER_AGENT_ORIGIN"); !origin.empty()) {
+    const auto good = [](char c) { return c >= 0x20 && c < 0x7F; };
+    if (!std::all_of(origin.begin(), origin.end(), good)) {
+      fail(ErrorKind::usage, "HF_HUB_USER_AGENT_ORIGIN: only ASCII letters, digits and signs may be sent");
     }
-    options.stall_timeout = std::chrono::seconds(seconds);
+    options.user_agent += "; origin/" + origin;
   }
   for (const char* name : {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}) {
     const std::string place = environment_variable(name);

@@ -24,12 +24,14 @@ struct Options {
   std::string endpoint = "https://huggingface.co";  // no slash at the end
   std::string token;                                // sent to the endpoint and nobody else; empty: none
   bool offline = false;                             // every request is refused
+  std::string user_agent = "pome";
   // Certificates to trust; both empty: the system's. The variable that names them is for messages.
   std::string ca_file, ca_folder, ca_variable;
   Proxies proxies;  // none, unless from_environment() finds some
 
   std::chrono::milliseconds connect_timeout{10'000};
-  std::chrono::milliseconds stall_timeout{20'000};  // without one byte, a connection is given up
+  // Without one byte a connection is given up: one that is to answer a question, one that sends a file.
+  std::chrono::milliseconds answer_timeout{20'000}, stall_timeout{20'000};
   int tries = 5;                                    // of a request; of a file, without progress in between
   std::chrono::milliseconds first_wait{500};        // doubled each time
   std::chrono::milliseconds longest_wait{300'000};  // what a server may ask for; more is an Error
@@ -37,7 +39,8 @@ struct Options {
   std::function<bool()> cancelled = [] { return false; };  // asked ten times a second, from any thread
   std::function<void(const Retry&)> on_retry = [](const Retry&) {};  // from any thread
 
-  // HF_ENDPOINT, tokens (token.h), HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE, HF_HUB_DOWNLOAD_TIMEOUT and
+  // HF_ENDPOINT, tokens (token.h) unless HF_HUB_DISABLE_IMPLICIT_TOKEN is set, HF_HUB_OFFLINE or
+  // TRANSFORMERS_OFFLINE, HF_HUB_ETAG_TIMEOUT, HF_HUB_DOWNLOAD_TIMEOUT, HF_HUB_USER_AGENT_ORIGIN,
   // REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE or SSL_CERT_DIR, and proxies (proxy.h). Throws
   // Error(usage) naming the variable.
   static Options from_environment();

@@ -25,7 +25,7 @@ std::string clean_token(std::string_view token, std::string_view source) {
 
 fs::path token_file() {
   const std::string file = environment_variable("HF_TOKEN_PATH");
-  return file.empty() ? hf_home() / "token" : expand_home(file);
+  return file.empty() ? hf_home() / "token" : expand_path(file);
 }
 
 Token find_token() {

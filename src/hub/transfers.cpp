@@ -133,7 +133,7 @@ void Transfers::Impl::prepare(Transfer& transfer, const Request& request) {
   set(CURLOPT_HEADERDATA, &transfer);
   set(CURLOPT_WRITEFUNCTION, take_body);
   set(CURLOPT_WRITEDATA, &transfer);
-  set(CURLOPT_USERAGENT, "pome");
+  set(CURLOPT_USERAGENT, options.user_agent.c_str());
   for (const CURLoption option : {CURLOPT_CAINFO, CURLOPT_PROXY_CAINFO}) {
     if (!options.ca_file.empty()) set(option, options.ca_file.c_str());
   }

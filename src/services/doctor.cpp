@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 
+#include "base/environment.h"
 #include "base/error.h"
 #include "base/letters.h"
 #include "base/nearest.h"
@@ -24,17 +24,6 @@ namespace pome::services {
 namespace {
 
 using Grade = Advice::Grade;
-
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
-bool is_on(const char* name) {
-  const std::string value = variable(name);
-  return value == "1" || value == "true" || value == "TRUE" || value == "True" || value == "yes" ||
-         value == "YES" || value == "on" || value == "ON";
-}
 
 class Doctor {
  public:
@@ -157,17 +146,17 @@ class Doctor {
 
   void check_surroundings() {
     for (const char* name : {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"}) {
-      if (is_on(name))
+      if (environment_flag(name))
         note("network", fmt::format("{} is set: nothing is downloaded", name), fmt::format("unset {}", name));
     }
-    if (const std::string endpoint = variable("HF_ENDPOINT"); !endpoint.empty()) {
+    if (const std::string endpoint = environment_variable("HF_ENDPOINT"); !endpoint.empty()) {
       note("network", "models come from HF_ENDPOINT, " + endpoint);
     }
-    if (!variable("HF_TOKEN").empty()) {
+    if (!environment_variable("HF_TOKEN").empty()) {
       good("token", "HF_TOKEN is set");
       return;
     }
-    const std::string named = variable("HF_TOKEN_PATH"), home = variable("HF_HOME");
+    const std::string named = environment_variable("HF_TOKEN_PATH"), home = environment_variable("HF_HOME");
     const fs::path file = !named.empty()  ? fs::path(named)
                           : !home.empty() ? fs::path(home) / "token"
                                           : paths_.hf_cache.parent_path() / "token";
@@ -344,7 +333,7 @@ class Doctor {
 
   // The usual places of other caches, and of programs with a tree of their own.
   void look_elsewhere(const std::string& model) {
-    const std::string home = variable("HOME");
+    const std::string home = environment_variable("HOME");
     if (home.empty()) return;
     std::error_code none;
     const std::string id = model.substr(0, model.find('@'));

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <chrono>
+#include <map>
 
 #include "base/error.h"
 #include "base/system_error.h"
@@ -48,8 +49,16 @@ class CachePlace : public PullPlace {
         hub::content_matches(blob, file.etag(), file.size_bytes, cancelled)) {
       return true;
     }
-    if (std::error_code none; fs::is_regular_file(blob, none)) {
-      hub::begin_with_damaged(unfinished(), file.etag(), file.size_bytes, blob);
+    // Where there are no links the snapshot may have the only copy.
+    const fs::path place = repo_.file(commit_, file.name);
+    std::error_code none;
+    const bool moved = !fs::exists(blob, none) && fs::is_regular_file(fs::symlink_status(place, none));
+    if (moved && has_size(place, file.size_bytes) &&
+        hub::content_matches(place, file.etag(), file.size_bytes, cancelled)) {
+      return true;
+    }
+    if (fs::is_regular_file(moved ? place : blob, none)) {
+      hub::begin_with_damaged(unfinished(), file.etag(), file.size_bytes, moved ? place : blob);
     }
     if (!is_shared(file)) return false;
     const fs::path content = store::shared_blob(repo_.cache(), file.xet_hash);
@@ -64,14 +73,20 @@ class CachePlace : public PullPlace {
 
   void finish(const PullPlan& plan) const override {
     std::vector<hub::RepoFile> files;
+    std::map<std::string, int> users;  // of a blob, among those still to be put in place
+    for (const PlannedFile& planned : plan.files) users[planned.file.etag()] += planned.present ? 0 : 1;
     for (const PlannedFile& planned : plan.files) {
-      if (!planned.present) repo_.link(commit_, planned.file.name, planned.file.etag());
+      if (!planned.present) {
+        const bool needed_again = --users[planned.file.etag()] > 0;
+        repo_.link(commit_, planned.file.name, planned.file.etag(), needed_again);
+      }
       files.push_back(planned.file);
     }
     std::error_code none;
     if (plan.all_files && !fs::exists(repo_.tree(commit_), none)) store::write_tree(repo_, commit_, files);
     repo_.write_ref(plan.request.revision.empty() ? "main" : plan.request.revision, commit_);
     repo_.remove_leftovers();
+    hub::unfinished(unfinished());  // removes what belongs to no partial
   }
 
  private:
@@ -142,7 +157,7 @@ class FolderPlace : public PullPlace {
     write_file_atomic(metadata(file), fmt::format("{}\n{}\n{:.6f}\n", commit_, file.etag(), now));
   }
 
-  void finish(const PullPlan&) const override {}
+  void finish(const PullPlan&) const override { hub::unfinished(unfinished()); }
 
  private:
   static void create_folder(const fs::path& folder) {

@@ -68,6 +68,7 @@ class RepoScan {
 
   void run() {
     read_refs();
+    read_second_names();
     read_snapshots();
     read_blobs();
     read_unfinished();
@@ -103,6 +104,16 @@ class RepoScan {
         if (!hub::is_commit(text)) continue;
       }
       refs_[text].push_back(name);
+    }
+  }
+
+  // Without links a file of a snapshot may be a second name of its blob.
+  void read_second_names() {
+    for (const auto& entry : entries(repo_.folder / "blobs")) {
+      struct stat info{};
+      if (::lstat(entry.path().c_str(), &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink > 1) {
+        blobs_[{info.st_dev, info.st_ino}] = entry.path();
+      }
     }
   }
 
@@ -163,6 +174,9 @@ class RepoScan {
         file.bytes = static_cast<std::uint64_t>(info.st_size);
         file.used = time_of(info.st_atim);
         file.modified = time_of(info.st_mtim);
+        if (const auto blob = blobs_.find({info.st_dev, info.st_ino}); !link && blob != blobs_.end()) {
+          file.blob = blob->second;
+        }
         linked_.insert(file.blob);
       } else {
         problem("{} leads to {}, which is not there", below(path), below(file.blob));
@@ -194,6 +208,7 @@ class RepoScan {
   ScannedRepo& repo_;
   std::map<std::string, std::vector<std::string>> refs_;
   std::set<fs::path> linked_;
+  std::map<std::pair<dev_t, ino_t>, fs::path> blobs_;  // that have further names
 };
 
 template <class Files, class Member>

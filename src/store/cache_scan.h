@@ -17,7 +17,7 @@ using Time = std::chrono::system_clock::time_point;
 struct ScannedFile {
   std::string name;         // below the snapshot: "text_encoder/model.safetensors"
   fs::path path;            // in the snapshot
-  fs::path blob;            // where its link leads first; the file itself where it is none
+  fs::path blob;            // where its link leads first, or whose second name it is; else the file itself
   bool present = false;     // content is there
   std::uint64_t bytes = 0;  // of the content
   Time used{}, modified{};  // of the content

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/environment.h"
 #include "base/error.h"
 #include "base/system_error.h"
 #include "hub/names.h"
@@ -118,22 +119,40 @@ void CachedRepo::create() const {
   if (!fs::exists(tag, none)) put_file(tag, cache_tag);
 }
 
-void CachedRepo::link(std::string_view commit, std::string_view name, std::string_view etag) const {
+bool symlinks_enabled() { return !environment_flag("HF_HUB_DISABLE_SYMLINKS"); }
+
+void CachedRepo::link(std::string_view commit, std::string_view name, std::string_view etag,
+                      bool needed_again) const {
   const fs::path content = blob(etag), place = file(commit, name);
-  if (std::error_code none; !fs::exists(content, none)) {
+  std::error_code none;
+  if (!fs::exists(content, none)) {
+    if (fs::is_regular_file(fs::symlink_status(place, none))) return;  // moved there
     fail(ErrorKind::internal, "{}: not there, so {} cannot be linked to it", content.string(), name);
   }
   create_folders(place.parent_path());
-  try {
-    put_link(place, content.lexically_relative(place.parent_path()));
-  } catch (const Error&) {
-    std::error_code failed;
-    fs::remove(place, failed);
-    fs::create_hard_link(content, place, failed);
-    if (failed) fs::copy_file(content, place, fs::copy_options::overwrite_existing, failed);
-    if (failed) {
-      fail(error_kind(failed.value()), "{}: cannot create: {}", place.string(), failed.message());
+  if (symlinks_enabled()) {
+    try {
+      put_link(place, content.lexically_relative(place.parent_path()));
+      return;
+    } catch (const Error&) {
+      // A file system without such links.
     }
+  }
+  create_folders(unfinished());
+  const fs::path made = temporary();
+  std::error_code failed = std::make_error_code(std::errc::operation_not_supported);
+  const bool own = fs::is_regular_file(fs::symlink_status(content, none));  // not in the shared store
+  if (own) fs::create_hard_link(content, made, failed);
+  const bool move = failed && own && !needed_again;
+  if (failed && !move) {
+    fs::remove(made, none);
+    fs::copy_file(content, made, failed);
+  }
+  if (move || !failed) fs::rename(move ? content : made, place, failed);
+  if (!move) fs::remove(made, none);  // still there where both were names of one file
+  if (failed) {
+    fs::remove(made, none);
+    fail(error_kind(failed.value()), "{}: cannot create: {}", place.string(), failed.message());
   }
 }
 

@@ -3,7 +3,8 @@
 //
 //   models--org--name/
 //     blobs/<etag>                 content; the name is its digest (hub/names.h), or a link (shared_blobs.h)
-//     snapshots/<commit>/<file>    relative link to a blob; without links the content itself
+//     snapshots/<commit>/<file>    relative link to a blob; without links the content itself, which may be a
+//                                  second name of the blob
 //     refs/<revision>              the commit: 40 hex digits and nothing else, or scanners give the
 //     repository up trees/<commit>.json          every file of the commit (tree_cache.h)
 //     .no_exist/<commit>/<file>    empty: the commit has no such file
@@ -25,6 +26,9 @@ namespace pome::store {
 // nothing for a folder that is no model's.
 std::string repo_folder_name(std::string_view id);
 std::optional<std::string> repo_id(std::string_view folder_name);
+
+// Unless HF_HUB_DISABLE_SYMLINKS is set.
+bool symlinks_enabled();
 
 // Places of one repository, and the few writes that have an order. A plain value; nothing need exist. Every
 // name that becomes a path is checked: Error(corrupt) for a commit, etag or file that could leave its folder.
@@ -55,9 +59,13 @@ class CachedRepo {
   // Makes the folders of the repository and marks the cache for backup programs (CACHEDIR.TAG).
   void create() const;
 
-  // Puts a file of a snapshot in place, replacing what is there: as a link to its blob, which must exist, or
-  // where links cannot be made as a second name or a copy of it.
-  void link(std::string_view commit, std::string_view name, std::string_view etag) const;
+  // Puts a file of a snapshot in place, replacing what is there: as a symbolic link to its blob, which must
+  // exist. Where such links cannot be made, or must not (symlinks_enabled), it is the content itself: a
+  // second name of the blob, or where a file system has none the blob moved there, as huggingface_hub does
+  // it. needed_again: another file with this content follows, so that one is copied. A blob that was moved
+  // away earlier may be missing.
+  void link(std::string_view commit, std::string_view name, std::string_view etag,
+            bool needed_again = false) const;
 
   // Last of all, when the snapshot is complete: a ref without its snapshot is corrupt for every client. A
   // revision that is the commit itself needs none.

@@ -1,9 +1,12 @@
 #include "store/hf_cache.h"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include "base/error.h"
+#include "store/cache_scan.h"
 #include "store/fake_store.h"
+#include "store/shared_blobs.h"
 #include "store/tree_cache.h"
 
 namespace pome::store {
@@ -110,6 +113,49 @@ TEST(TreeCache, WritesWhatItReads) {
                Error);
   EXPECT_THROW(parse_tree(R"({"format_version":1,"files":{"x":{"size":1,"blob_id":"x"}}})", "t"), Error);
   EXPECT_THROW(parse_tree("{}", "t"), Error);
+}
+
+struct WithoutLinks : testing::Test {
+  WithoutLinks() { ::setenv("HF_HUB_DISABLE_SYMLINKS", "1", 1); }
+  ~WithoutLinks() override { ::unsetenv("HF_HUB_DISABLE_SYMLINKS"); }
+  const FakeStore store;
+  const CachedRepo repo{store.paths.hf_cache, "org/name"};
+};
+
+TEST_F(WithoutLinks, AFileOfASnapshotIsASecondNameOfItsBlob) {
+  repo.create();
+  write_file_atomic(repo.blob(etag), "content");
+  for (int times = 0; times < 2; ++times) {
+    repo.link(commit, "config.json", etag);
+    repo.link(commit, "sub/config.json", etag);
+  }
+  EXPECT_FALSE(fs::is_symlink(repo.file(commit, "config.json")));
+  EXPECT_EQ(fs::hard_link_count(repo.blob(etag)), 3u);
+  EXPECT_TRUE(fs::is_empty(repo.unfinished()));
+  const ScannedRepo scan = scan_repo(repo.folder());
+  ASSERT_EQ(scan.revisions.size(), 1u);
+  EXPECT_TRUE(scan.orphans.empty());
+  EXPECT_EQ(scan.bytes(), 7u);  // once
+  EXPECT_EQ(scan.revisions[0].files[0].blob, repo.blob(etag));
+}
+
+TEST_F(WithoutLinks, ALinkIntoTheSharedStoreIsCopiedThrough) {
+  repo.create();
+  const std::string xet(64, 'a');
+  FakeStore::put(repo.blob(etag), "content");
+  ASSERT_TRUE(publish_shared_blob(repo, etag, xet, 7));
+  ASSERT_TRUE(fs::is_symlink(repo.blob(etag)));
+  repo.link(commit, "config.json", etag);
+  EXPECT_EQ(read_file(repo.file(commit, "config.json")), "content");
+  EXPECT_FALSE(fs::is_symlink(repo.file(commit, "config.json")));
+  EXPECT_EQ(fs::hard_link_count(shared_blob(store.paths.hf_cache, xet)), 1u);
+}
+
+TEST_F(WithoutLinks, WhatWasMovedIntoASnapshotStaysThere) {
+  repo.create();
+  FakeStore::put(repo.file(commit, "config.json"), "content");  // as huggingface_hub leaves it
+  repo.link(commit, "config.json", etag);
+  EXPECT_EQ(read_file(repo.file(commit, "config.json")), "content");
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ fs::path xdg(const char* name, const char* below_home) {
 
 fs::path find_hf_cache() {
   for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}) {
-    if (const std::string value = environment_variable(name); !value.empty()) return expand_home(value);
+    if (const std::string value = environment_variable(name); !value.empty()) return expand_path(value);
   }
   return hub::hf_home() / "hub";
 }
@@ -51,7 +51,7 @@ fs::path find_bundled(const char* name) {
 }
 
 fs::path find_demo() {
-  if (const std::string value = environment_variable("POME_DEMO"); !value.empty()) return expand_home(value);
+  if (const std::string value = environment_variable("POME_DEMO"); !value.empty()) return expand_path(value);
   return find_bundled("demo/config.json").parent_path();
 }
 

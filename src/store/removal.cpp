@@ -118,13 +118,24 @@ class Remover {
   }
 
  private:
-  // The snapshot's links are relative, and .pome/gone.<commit> lies as deep as snapshots/<commit> did.
+  // The snapshot's links are relative, and .pome/gone.<commit> lies as deep as snapshots/<commit> did. Where
+  // there are no links its files may be second names of blobs.
   std::set<fs::path> blobs_linked_from(const fs::path& gone, const fs::path& repo_folder) const {
     std::set<fs::path> blobs;
+    std::map<std::pair<dev_t, ino_t>, fs::path> named_twice;
+    for (const fs::path& blob : entries(repo_folder / "blobs")) {
+      const auto info = own_stat(blob);
+      if (S_ISREG(info.st_mode) && info.st_nlink > 1) named_twice[{info.st_dev, info.st_ino}] = blob;
+    }
     std::error_code none;
     for (fs::recursive_directory_iterator it(gone, none), end; !none && it != end; it.increment(none)) {
       std::error_code no_link;
-      if (!it->is_symlink(no_link)) continue;
+      if (!it->is_symlink(no_link)) {
+        const auto info = own_stat(it->path());
+        const auto blob = named_twice.find({info.st_dev, info.st_ino});
+        if (blob != named_twice.end()) blobs.insert(blob->second);
+        continue;
+      }
       const fs::path blob =
           (it->path().parent_path() / fs::read_symlink(it->path(), no_link)).lexically_normal();
       if (blob.parent_path() == (repo_folder / "blobs").lexically_normal()) blobs.insert(blob);

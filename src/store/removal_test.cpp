@@ -251,5 +251,35 @@ TEST(Removal, AModelFolderGoesAtOnce) {
   EXPECT_TRUE(fs::is_empty(folder.parent_path()));
 }
 
+// A cache without links: files of snapshots are second names of blobs.
+TEST(RemovalWithoutLinks, FreesWhatOnlyOneRevisionHas) {
+  ::setenv("HF_HUB_DISABLE_SYMLINKS", "1", 1);
+  const FakeStore store;
+  const CachedRepo repo(store.paths.hf_cache, "org/tiny");
+  repo.create();
+  for (const std::string& etag : {both, only_a, only_b})
+    FakeStore::put(repo.blob(etag), std::string(1000, etag[0]));
+  for (const auto& [commit, own] : {std::pair(commit_a, only_a), std::pair(commit_b, only_b)}) {
+    repo.link(commit, "model.safetensors", both);
+    repo.link(commit, "deep/er/own.bin", own);
+  }
+  repo.write_ref("main", commit_b);
+  repo.write_ref("v1", commit_a);
+  ::unsetenv("HF_HUB_DISABLE_SYMLINKS");
+  const fs::path& cache = store.paths.hf_cache;
+  for (const std::string& commit : {commit_a, commit_b}) {
+    const CacheScan scan = scan_cache(cache);
+    const ScannedRepo* found = scan.find("org/tiny");
+    ASSERT_NE(found, nullptr);
+    RemovalSize size(scan);
+    size.add_revision(*found, *found->at(commit));
+    const std::uint64_t before = bytes_on_disk(cache), said = size.bytes();
+    remove_revision(cache, repo.folder(), commit);
+    EXPECT_EQ(before - bytes_on_disk(cache), said) << commit;
+    EXPECT_EQ(fs::exists(repo.blob(both)), commit == commit_a);
+    EXPECT_FALSE(fs::exists(repo.blob(commit == commit_a ? only_a : only_b)));
+  }
+}
+
 }  // namespace
 }  // namespace pome::store

@@ -113,7 +113,8 @@ void link_to(const CachedRepo& repo, std::string_view etag, const fs::path& cont
 }  // namespace
 
 bool shared_blobs_enabled() {
-  return !environment_flag("HF_HUB_DISABLE_SHARED_BLOBS") && !environment_flag("HF_HUB_DISABLE_XET");
+  return symlinks_enabled() && !environment_flag("HF_HUB_DISABLE_SHARED_BLOBS") &&
+         !environment_flag("HF_HUB_DISABLE_XET");
 }
 
 bool has_shared_blobs(const fs::path& cache) {

@@ -21,7 +21,7 @@
 
 namespace pome::store {
 
-// Unless HF_HUB_DISABLE_SHARED_BLOBS or HF_HUB_DISABLE_XET is set.
+// Unless HF_HUB_DISABLE_SHARED_BLOBS, HF_HUB_DISABLE_XET or HF_HUB_DISABLE_SYMLINKS is set.
 bool shared_blobs_enabled();
 
 // Whether the cache has such a store. A blobs folder without the marker is somebody else's.

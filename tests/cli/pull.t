@@ -146,3 +146,26 @@ run fetches what is missing, after saying so.
   $ rm -rf .cache/huggingface/hub/models--example--tiny
   $ pome run example/tiny hello --max-tokens 2 2>&1 > answer.txt | head -1
   example/tiny@…: 4 files, 14.9 KiB; 14.9 KiB to fetch, …
+
+Where links are not wanted a snapshot has its files themselves, as huggingface_hub's do on file systems without links.
+
+  $ export HF_HOME=plain HF_HUB_DISABLE_SYMLINKS=1
+  $ folder=$(pome pull -q example/tiny); ls -l $folder | grep -c -e '->' || true
+  0
+  $ pome verify example/tiny
+  example/tiny  ok  4 files, 4 of them hashed (14.9 KiB)
+  $ pome list --json | grep -c example/tiny
+  1
+  $ printf x | dd of=$folder/model.safetensors bs=1 seek=9000 conv=notrunc status=none
+  $ pome verify example/tiny --repair 2>&1 | tail -1
+  example/tiny  ok  4 files, 4 of them hashed (14.9 KiB)
+  $ pome verify example/tiny
+  example/tiny  ok  4 files, 4 of them hashed (14.9 KiB)
+  $ pome clean --orphans --partials
+  nothing to delete
+  $ pome rm example/tiny --apply --yes
+  example/tiny  15.4 KiB  1 revision
+  freed 15.4 KiB
+  $ find plain -type f -size +100c
+  plain/hub/CACHEDIR.TAG
+  $ unset HF_HOME HF_HUB_DISABLE_SYMLINKS

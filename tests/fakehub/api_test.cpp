@@ -19,7 +19,7 @@ struct Api : testing::Test {
   Api() {
     options.endpoint = fake.endpoint();
     options.first_wait = std::chrono::milliseconds(1);
-    options.stall_timeout = std::chrono::milliseconds(300);
+    options.answer_timeout = std::chrono::milliseconds(300);
     options.on_retry = [this](const Retry& retry) { retries.push_back(retry.reason); };
     Model model;
     model.files["config.json"] = fakehub::content_of("{\"a\":1}", false);
