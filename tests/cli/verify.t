@@ -26,6 +26,33 @@ Whether models are whole: digests, sizes, and how their files fit together.
   error: 1 of 1 model is damaged
   [exit 4: corrupt]
 
+Content that several repositories share is repaired for all of them, and stays theirs.
+
+  $ cat > repair.sh <<'END'
+  > for name in one two; do pome pull -q a/$name > $name.txt; done
+  > content=$(readlink -f $(cat one.txt)/model.safetensors)
+  > sort -u $content.refs > before.txt
+  > chmod u+w $content; printf x | dd of=$content bs=1 seek=9000 conv=notrunc status=none
+  > pome verify a/two --quick; pome verify a/two 2> /dev/null | head -1
+  > pome verify --repair a/one 2>&1 | tail -1
+  > pome verify a/two
+  > cmp $content tests/golden/broken/sound/model.safetensors
+  > for name in one two; do [ $(readlink -f $(cat $name.txt)/model.safetensors) = $content ] || echo $name leads astray; done
+  > sort -u $content.refs | cmp - before.txt && cut -d / -f 1 before.txt
+  > pome rm a/one --apply --yes > /dev/null; [ -f $content ] && pome rm a/two --apply --yes > /dev/null; [ -f $content ] || echo gone
+  > END
+  $ model=tests/golden/broken/sound
+  $ HF_HOME=shared fakehub --model a/one=$model --model a/two=$model --xet a/one --xet a/two -- bash repair.sh
+  a/two  ok  4 files
+  a/two  DAMAGED  4 files, 4 of them hashed (14.9 KiB)
+  a/one  ok  4 files, 4 of them hashed (14.9 KiB)
+  a/two  ok  4 files, 4 of them hashed (14.9 KiB)
+  models--a--one
+  models--a--two
+  freed 1.7 KiB
+  freed 15.5 KiB
+  gone
+
 Why a model is not listed or does not load, and what to run.
 
   $ pome doctor org/tiny

@@ -176,6 +176,7 @@ Json search_row(const std::string& id, const Model& model) {
     const std::size_t end = all.find("}}", 8);  // of the last tensor
     const Json header = Json::parse(all.substr(8, end == all.npos ? 0 : end - 6), nullptr, false);
     Json counts = Json::object();
+    std::uint64_t total = 0;
     if (header.is_object()) {
       for (const auto& [name, tensor] : header.items()) {
         if (name == "__metadata__") continue;
@@ -183,9 +184,10 @@ Json search_row(const std::string& id, const Model& model) {
         for (const Json& length : tensor.at("shape")) elements *= length.get<std::uint64_t>();
         const std::string type = tensor.at("dtype").get<std::string>();
         counts[type] = counts.value(type, std::uint64_t{0}) + elements;
+        total += elements;
       }
     }
-    row["safetensors"] = {{"parameters", counts}};
+    row["safetensors"] = {{"parameters", counts}, {"total", total}};
   }
   row.update(model.info);
   return row;

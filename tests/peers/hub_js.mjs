@@ -1,7 +1,7 @@
 // Round trips with @huggingface/hub, in the folder that HOME names. Prints a line per case; exit 1 if one fails.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, lstatSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { scanCacheDir, snapshotDownload } from "@huggingface/hub";
 
@@ -37,6 +37,45 @@ const cases = {
     assert.match(pome("pull", "--plan", "example/tiny"), / 0 B to fetch/);
     assert.equal(pome("pull", "-q", "example/tiny"), folder);
     assert.ok(existsSync(join(folder, "config.json")));
+  },
+  async whatPomeDeletedIsGoneAndComesBack() {
+    const folder = pome("pull", "-q", "example/tiny");
+    pome("pull", "-q", "example/other");
+    pome("rm", "example/tiny", "--apply", "--yes");
+    assert.equal(await scanned("example/tiny"), undefined);
+    assert.equal((await scanned("example/other")).revisions[0].files.length, 4);
+    assert.equal(await snapshotDownload({ repo: "example/tiny", cacheDir: cache, hubUrl }), folder);
+    assert.match(pome("verify", "example/tiny"), / ok /);
+  },
+  async aRevisionThatPomeCleanedLeavesTheOthersWhole() {
+    const folder = pome("pull", "-q", "example/tiny");
+    const detached = join(folder, "..", "a".repeat(40));
+    cpSync(folder, detached, { recursive: true, verbatimSymlinks: true });
+    assert.equal((await scanned("example/tiny")).revisions.length, 2);
+    const before = (await scanned("example/tiny")).size;
+    pome("clean", "--revisions", "--apply", "--yes");
+    const repo = await scanned("example/tiny");
+    assert.deepEqual(repo.revisions.map((revision) => revision.path), [folder]);
+    assert.equal(repo.size, before, "blobs that both had stay");
+    assert.equal(await snapshotDownload({ repo: "example/tiny", cacheDir: cache, hubUrl }), folder);
+  },
+  async aSharedBlobStaysWhileOneUsesIt() {
+    pome("pull", "-q", "example/shared");
+    const folder = pome("pull", "-q", "example/other");
+    pome("rm", "example/shared", "--apply", "--yes");
+    assert.equal(await scanned("example/shared"), undefined);
+    assert.ok(readFileSync(join(folder, "model.safetensors")).length > 10000);
+    assert.equal((await scanned("example/other")).revisions[0].files.length, 4);
+    pome("rm", "example/other", "--apply", "--yes");
+    assert.deepEqual((await scanCacheDir(cache)).repos, []);
+    const left = readdirSync(cache, { recursive: true }).map((name) => join(cache, name));
+    assert.deepEqual(left.filter((file) => lstatSync(file).isFile() && lstatSync(file).size > 1000), []);
+  },
+  async partialsThatPomeCleanedWereNoneOfItsModels() {
+    const folder = await snapshotDownload({ repo: "example/tiny", cacheDir: cache, hubUrl });
+    pome("clean", "--partials", "--orphans", "--apply", "--yes");
+    assert.equal((await scanned("example/tiny")).revisions[0].files.length, 4);
+    assert.equal(await snapshotDownload({ repo: "example/tiny", cacheDir: cache, hubUrl }), folder);
   },
 };
 

@@ -119,6 +119,63 @@ def content_that_huggingface_hub_took_unverified_is_noticed():
     assert link.resolve().read_bytes() != bytes(wrong)
 
 
+def without_links_pome_writes_what_huggingface_hub_reads():
+    os.environ["HF_HUB_DISABLE_SYMLINKS"] = "1"
+    constants.HF_HUB_DISABLE_SYMLINKS = True
+    folder = pome("pull", "-q", "example/tiny")
+    assert not any(p.is_symlink() for p in Path(folder).iterdir())
+    repo = scan()["example/tiny"]
+    assert repo.nb_files == 4, repo
+    assert snapshot_download("example/tiny", local_files_only=True) == folder
+    assert snapshot_download("example/tiny") == folder
+    (revision,) = repo.revisions
+    scan_cache_dir().delete_revisions(revision.commit_hash).execute()
+    assert "example/tiny" not in scan() and not blobs()
+
+
+def without_links_pome_reads_what_huggingface_hub_writes():
+    constants.HF_HUB_DISABLE_SYMLINKS = True
+    folder = snapshot_download("example/tiny")
+    assert not any(p.is_symlink() for p in Path(folder).iterdir())
+    before = {p: p.stat().st_mtime_ns for p in Path(folder).iterdir()}
+    assert pome("pull", "-q", "example/tiny") == folder
+    assert before == {p: p.stat().st_mtime_ns for p in Path(folder).iterdir()}
+    assert " ok " in pome("verify", "example/tiny")
+    damaged = Path(folder) / "model.safetensors"
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:100] + b"x" + content[101:])
+    pome("verify", "--repair", "example/tiny")
+    assert damaged.read_bytes() == content
+    assert scan()["example/tiny"].nb_files == 4
+    pome("clean", "--orphans", "--partials", "--apply", "--yes")
+    assert damaged.read_bytes() == content
+    pome("rm", "example/tiny", "--apply", "--yes")
+    assert not blobs() and "example/tiny" not in scan()
+
+
+def a_repaired_shared_blob_is_right_for_all_who_share_it():
+    folders = [pome("pull", "-q", name) for name in ("example/shared", "example/other")]
+    weights = Path(folders[0], "model.safetensors").resolve()
+    content = weights.read_bytes()
+    os.chmod(weights, 0o644)
+    weights.write_bytes(content[:100] + b"x" + content[101:])
+    references = Path(str(weights) + ".refs").read_text().split()
+    pome("verify", "--repair", "example/shared")
+    for folder in folders:
+        assert Path(folder, "model.safetensors").resolve() == weights
+        assert Path(folder, "model.safetensors").read_bytes() == content
+    assert sorted(set(Path(str(weights) + ".refs").read_text().split())) == sorted(set(references))
+    assert weights.stat().st_mode & 0o222 == 0, "read-only as huggingface_hub has it"
+    assert " ok " in pome("verify", "example/other")
+    assert {"example/shared", "example/other"} <= set(scan())
+    shutil.rmtree(CACHE / "models--example--shared")
+    from huggingface_hub.utils._shared_blobs import sweep_shared_blob
+
+    assert sweep_shared_blob(weights, cache_dir=CACHE) == 0, "still used by the other"
+    pome("rm", "example/other", "--apply", "--yes")
+    assert not weights.exists()
+
+
 CASES = [
     pulled_by_pome_scanned_loaded_and_deleted,
     part_of_a_model_is_a_snapshot_too,
@@ -127,6 +184,9 @@ CASES = [
     a_local_folder_is_not_fetched_again,
     pome_deletes_what_huggingface_hub_wrote,
     content_that_huggingface_hub_took_unverified_is_noticed,
+    without_links_pome_writes_what_huggingface_hub_reads,
+    without_links_pome_reads_what_huggingface_hub_writes,
+    a_repaired_shared_blob_is_right_for_all_who_share_it,
 ]
 
 
