@@ -1,6 +1,8 @@
 #include "engine/filters.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 
 namespace pome::engine {
@@ -13,61 +15,79 @@ bool likelier(const Candidate& a, const Candidate& b) {
 
 // Something to be taken in order of `key`, the smallest first, until the weights suffice.
 struct Ranked {
-  float key = 0;
+  std::uint32_t key = 0;
   std::int32_t id = 0;
-  double weight = 0;
+  float weight = 0;
 };
 
 bool before(const Ranked& a, const Ranked& b) { return a.key < b.key || (a.key == b.key && a.id < b.id); }
 
-// The last item of the shortest prefix, in order, whose weights reach `target` and that has at least min_keep
-// items. Halves the part that holds the border again and again, so it costs a few passes and never sorts more
-// than a handful. Reorders the items.
-Ranked prefix_end(std::vector<Ranked>& items, double target, int min_keep) {
-  std::size_t low = 0;
-  std::size_t high = items.size();
-  double missing = target;
-  while (high - low > 32) {
-    const std::size_t middle = low + (high - low) / 2;
-    const auto at = [&](std::size_t i) { return items.begin() + static_cast<std::ptrdiff_t>(i); };
-    std::nth_element(at(low), at(middle), at(high), before);
-    double sum = 0;
-    for (std::size_t i = low; i < middle; ++i) sum += items[i].weight;
-    if (sum >= missing) {
-      high = middle;
-    } else {
-      missing -= sum;
-      low = middle;
-    }
-  }
-  std::sort(items.begin() + static_cast<std::ptrdiff_t>(low),
-            items.begin() + static_cast<std::ptrdiff_t>(high), before);
-  std::size_t count = low;
-  while (count < high) {
-    missing -= items[count++].weight;
-    if (missing <= 0) break;
-  }
-  const std::size_t least = std::min(items.size(), static_cast<std::size_t>(std::max(1, min_keep)));
-  if (count < least) {
-    count = least;
-    std::nth_element(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(count - 1), items.end(),
-                     before);
-  }
-  return items[count - 1];
+// An integer for each number, in their order.
+std::uint32_t ordered(float key) {
+  const auto bits = std::bit_cast<std::uint32_t>(key + 0.0f);  // no negative zero
+  return bits >> 31 != 0 ? ~bits : bits | 0x80000000u;
 }
 
-// Keeps what does not come after `last`; key maps a candidate to its place in the order.
-template <class Key>
-void keep_until(Candidates& candidates, const Ranked& last, Key key) {
-  std::erase_if(candidates, [&](const Candidate& c) { return before(last, Ranked{key(c), c.id, 0}); });
+// What a prefix still lacks.
+struct Missing {
+  double weight;
+  std::int64_t count;
+};
+
+// Of the items, those around the border where nothing is missing any more: their keys fill one of 2,048 equal
+// parts of the range of all. What comes before them is taken off `missing`. rank(item) is a Ranked.
+template <class Items, class Rank>
+std::vector<Ranked> around_border(const Items& items, Missing& missing, Rank rank) {
+  constexpr int bucket_bits = 11;
+  std::uint32_t low = ~0u, high = 0;
+  for (const auto& item : items) {
+    const std::uint32_t key = rank(item).key;
+    low = std::min(low, key);
+    high = std::max(high, key);
+  }
+  const int shift = std::max(0, static_cast<int>(std::bit_width(high - low)) - bucket_bits);
+  std::array<Missing, 1 << bucket_bits> buckets{};
+  for (const auto& item : items) {
+    const Ranked ranked = rank(item);
+    Missing& bucket = buckets[(ranked.key - low) >> shift];
+    bucket.weight += static_cast<double>(ranked.weight);
+    ++bucket.count;
+  }
+  std::uint32_t border = 0;
+  for (; border < (high - low) >> shift; ++border) {
+    const Missing& bucket = buckets[border];
+    if (bucket.weight >= missing.weight && bucket.count >= missing.count) break;
+    missing.weight -= bucket.weight;
+    missing.count -= bucket.count;
+  }
+  std::vector<Ranked> found;
+  found.reserve(static_cast<std::size_t>(buckets[border].count));
+  for (const auto& item : items) {
+    if (const Ranked ranked = rank(item); (ranked.key - low) >> shift == border) found.push_back(ranked);
+  }
+  return found;
 }
 
+// Keeps the shortest prefix, in order of the key and then the id, whose weights reach `target` and that has
+// at least min_keep candidates. After three passes all keys around the border are equal, so that a handful is
+// sorted, or nothing.
 template <class Key>
 void keep_prefix(Candidates& candidates, double target, int min_keep, Key key) {
-  std::vector<Ranked> items;
-  items.reserve(candidates.size());
-  for (const Candidate& c : candidates) items.push_back({key(c), c.id, static_cast<double>(c.weight)});
-  keep_until(candidates, prefix_end(items, target, min_keep), key);
+  const auto rank = [&](const Candidate& c) { return Ranked{ordered(key(c)), c.id, c.weight}; };
+  Missing missing = {target, std::clamp<std::int64_t>(min_keep, 1, std::ssize(candidates))};
+  std::vector<Ranked> items = around_border(candidates, missing, rank);
+  for (int pass = 0; pass < 2 && items.size() > 32; ++pass)
+    items = around_border(items, missing, std::identity());
+  if (!std::is_sorted(items.begin(), items.end(), before)) std::sort(items.begin(), items.end(), before);
+  Ranked last = items.back();
+  for (const Ranked& item : items) {
+    missing.weight -= static_cast<double>(item.weight);
+    if (--missing.count <= 0 && missing.weight <= 0) {
+      last = item;
+      break;
+    }
+  }
+  std::erase_if(candidates, [&](const Candidate& c) { return before(last, rank(c)); });
 }
 
 Candidate likeliest(const Candidates& candidates) {

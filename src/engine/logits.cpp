@@ -114,6 +114,10 @@ void scan_above(std::span<const float> logits, float cut, Visit visit) {
 
 float fast_exp(float x) { return exp_lane(x); }
 
+void fast_exp(std::span<float> values) {
+  for (float& x : values) x = exp_lane(x);
+}
+
 Scored find_peak(std::span<const float> logits) {
   if (logits.empty()) fail(ErrorKind::internal, "logits: the row is empty");
   const float best = largest(logits);
@@ -159,6 +163,8 @@ std::vector<Scored> top_k(std::span<const float> logits, int k) {
 std::vector<Scored> at_least(std::span<const float> logits, float cut) {
   std::vector<Scored> kept;
   const float below = std::nextafter(cut, -infinity);  // -inf stays -inf: only finite logits are above it
+  kept.reserve(static_cast<std::size_t>(
+      kernels::indices_at_least(logits.data(), std::ssize(logits), cut, nullptr, 0)));
   scan_above(logits, below, [&](std::int32_t id, float logit) {
     kept.push_back({id, logit});
     return below;

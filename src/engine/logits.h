@@ -24,6 +24,7 @@ Scored find_peak(std::span<const float> logits);
 
 // exp(x) for x ≤ 0 within 3e-7 of it; 0 below -87.
 float fast_exp(float x);
+void fast_exp(std::span<float> values);  // of each
 
 // Σ exp((logit - shift)·scale) over the row, shift being its largest logit and scale > 0.
 double exp_sum(std::span<const float> logits, float shift, float scale);

@@ -1,6 +1,7 @@
 #include "engine/sampler.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -19,9 +20,15 @@ constexpr int most_candidates = 4096;
 Candidates weigh(const std::vector<Scored>& kept, float peak, float scale) {
   Candidates candidates;
   candidates.reserve(kept.size());
-  for (const Scored& s : kept) {
-    const float logit = (s.logit - peak) * scale;
-    candidates.push_back({s.id, logit, fast_exp(logit)});
+  std::array<float, 256> weights;
+  for (std::size_t begin = 0; begin < kept.size(); begin += weights.size()) {
+    const auto part = std::span(kept).subspan(begin, std::min(weights.size(), kept.size() - begin));
+    const auto logit = [&](const Scored& s) { return (s.logit - peak) * scale; };
+    std::transform(part.begin(), part.end(), weights.begin(), logit);
+    fast_exp(std::span(weights).first(part.size()));
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      candidates.push_back({part[i].id, logit(part[i]), weights[i]});
+    }
   }
   return candidates;
 }
