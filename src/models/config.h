@@ -1,6 +1,7 @@
 // A config.json as a family reads it: typed, and remembering which keys were read, so that none is ignored.
 #pragma once
 
+#include <initializer_list>
 #include <set>
 #include <string>
 #include <string_view>
@@ -42,6 +43,7 @@ class Config {
 
   // Says that `key` was dealt with elsewhere.
   void mark_read(std::string_view key) { read_.emplace(key); }
+  void mark_all_read(std::initializer_list<std::string_view> keys) { read_.insert(keys.begin(), keys.end()); }
 
   // Refuses what nobody read, unless it is empty (null, false, "", [], {}) or known not to change what a
   // model computes. Throws Error(unsupported).

@@ -98,6 +98,30 @@ graph::Rope read_rope(Config& config, DecoderConfig& c, const nn::RopeSettings& 
   return nn::make_rope(settings, c.head_dim, c.max_position_embeddings, config.subject());
 }
 
+graph::Rope read_sliding_rope(Config& config, const DecoderConfig& c, double theta) {
+  nn::RopeSettings settings{.theta = theta};
+  if (nn::has_ropes_by_layer_type(config.json())) {
+    settings = nn::parse_rope(config.json(), settings, config.subject(), "sliding_attention");
+  }
+  return nn::make_rope(settings, c.head_dim, c.max_position_embeddings, config.subject());
+}
+
+std::vector<bool> read_rotated_layers(Config& config, int num_hidden_layers) {
+  const int interval = config.positive("no_rope_layer_interval", 4);
+  std::vector<bool> rotated;
+  for (int i = 0; i < num_hidden_layers; ++i) rotated.push_back((i + 1) % interval != 0);
+  const Json* told = config.find("no_rope_layers");
+  if (told == nullptr || told->empty()) return rotated;
+  if (!told->is_array() || told->size() != rotated.size()) {
+    fail(ErrorKind::corrupt, "{}: no_rope_layers is no list of {} layers", config.subject(),
+         num_hidden_layers);
+  }
+  for (std::size_t i = 0; i < rotated.size(); ++i) {
+    rotated[i] = json_as<int>((*told)[i], "no_rope_layers") != 0;
+  }
+  return rotated;
+}
+
 std::vector<bool> read_sliding_layers(Config& config, int num_hidden_layers,
                                       const std::function<bool(int layer)>& otherwise) {
   const Json* types = layer_types_of(config, num_hidden_layers);
@@ -117,6 +141,20 @@ std::vector<bool> read_sliding_layers(Config& config, int num_hidden_layers,
   return sliding;
 }
 
+std::vector<int> read_sliding_windows(Config& config, int num_hidden_layers, int window,
+                                      const std::function<bool(int layer)>& otherwise) {
+  std::vector<int> windows;
+  for (const bool slides : read_sliding_layers(config, num_hidden_layers, otherwise)) {
+    windows.push_back(slides ? window : 0);
+  }
+  return windows;
+}
+
+int read_window_unless_null(Config& config, int otherwise) {
+  const bool null = config.json().contains("sliding_window") && config.find("sliding_window") == nullptr;
+  return null ? 0 : config.positive("sliding_window", otherwise);
+}
+
 std::vector<int> read_layer_windows(Config& config, int num_hidden_layers) {
   const bool used = config.get<bool>("use_sliding_window", false);
   const int first = config.get<int>("max_window_layers", 28);
@@ -130,6 +168,11 @@ std::vector<int> read_layer_windows(Config& config, int num_hidden_layers) {
     windows.push_back(used && slides ? window : 0);
   }
   return windows;
+}
+
+AttentionBiases read_attention_bias(Config& config, bool otherwise) {
+  const bool bias = config.get<bool>("attention_bias", otherwise);
+  return {.qkv = bias, .o = bias};
 }
 
 nn::AttentionProjections take_attention(Weights& weights, const std::string& at, const DecoderConfig& c,
@@ -162,11 +205,21 @@ nn::GatedMlp take_gated_mlp(Weights& weights, const std::string& at, const Decod
   return mlp;
 }
 
-nn::LayerNorm take_layer_norm(Weights& weights, const std::string& at, const DecoderConfig& c, bool bias,
-                              int width) {
+nn::PlainMlp take_plain_mlp(Weights& weights, const std::string& at, const char* up, const char* down,
+                            const DecoderConfig& c, bool bias) {
+  return {.up = weights.linear(fmt::format("{}.{}", at, up), c.intermediate_size, c.hidden_size, bias),
+          .down = weights.linear(fmt::format("{}.{}", at, down), c.hidden_size, c.intermediate_size, bias),
+          .activation = c.hidden_act};
+}
+
+nn::Norm take_norm(Weights& weights, const std::string& at, const DecoderConfig& c, const NormKind& kind,
+                   int width) {
   const int size = width > 0 ? width : c.hidden_size;
-  nn::LayerNorm norm{.weight = weights.take(at + ".weight", {size}), .bias = {}, .eps = c.norm_eps};
-  if (bias) norm.bias = weights.take(at + ".bias", {size});
+  nn::Norm norm{.weight = weights.take(at + ".weight", {size}),
+                .eps = c.norm_eps,
+                .kind = kind.kind,
+                .weight_offset = kind.weight_offset};
+  if (kind.bias) norm.bias = weights.take(at + ".bias", {size});
   return norm;
 }
 
@@ -175,7 +228,7 @@ graph::Activation read_hidden_activation(Config& config, graph::Activation other
                                                      : read_activation(config, "hidden_activation");
 }
 
-Decoder::Decoder(DecoderConfig c, Weights& weights, const Names& names)
+Decoder::Decoder(DecoderConfig c, Weights& weights, const DecoderNames& names)
     : c_(std::move(c)),
       plan_(static_cast<std::size_t>(c_.num_hidden_layers), {c_.num_key_value_heads, c_.head_dim, 0}) {
   info_.family = weights.family();
@@ -199,6 +252,17 @@ Decoder::Decoder(DecoderConfig c, Weights& weights, const Names& names)
   }
 }
 
+Value Decoder::embed(Graph& g) const {
+  const Value x = g.embedding(embedding_);
+  return c_.embedding_scale == 1 ? x : g.scale(x, c_.embedding_scale);
+}
+
+Value Decoder::head(Graph& g, Value x) const {
+  Value logits = g.linear(*head_, x);
+  if (c_.logits_scale != 1) logits = g.scale(logits, c_.logits_scale);
+  return c_.logits_soft_cap > 0 ? g.soft_cap(logits, c_.logits_soft_cap) : logits;
+}
+
 void Decoder::forward(Graph& g) const {
   Value x = embed(g);
   for (std::size_t i = 0; i < layer_count(); ++i) {
@@ -219,7 +283,8 @@ graph::Attention Decoder::attention_of(std::size_t layer) const {
           .kv_heads = cached.kv_heads,
           .head_dim = cached.head_dim,
           .scale = c_.attention_scale,
-          .window = cached.window};
+          .window = cached.window,
+          .chunk = cached.chunk};
 }
 
 Value Decoder::attend(Graph& g, std::size_t layer, Value q, Value k, Value v) const {

@@ -1,5 +1,6 @@
-// The frame of decoder-only transformers: what their configs have in common, embedding, head and cache. A
-// family derives from Decoder, loads its layers and writes its block out; models/llama.cpp is the shortest.
+// The frame of decoder-only models: what their configs have in common, embedding, head and cache. Families
+// whose block is near Llama's are described (models/transformer.h); others derive from Decoder, load their
+// layers and write their block out.
 #pragma once
 
 #include <functional>
@@ -45,6 +46,11 @@ struct DecoderConfig {
   std::string_view hidden_act_key = "hidden_act";  // empty: the family reads it
   graph::Activation hidden_act = graph::Activation::silu;
 
+  // Around the blocks; families that have any of them read the keys.
+  float embedding_scale = 1;
+  float logits_scale = 1;
+  float logits_soft_cap = 0;  // > 0: logits become soft_cap·tanh(logits/soft_cap)
+
   // What follows from these.
   int context_length = 0;   // max_position_embeddings, or what a rope scaling makes of it
   int unscaled_length = 0;  // as in Info
@@ -64,10 +70,24 @@ DecoderConfig read_decoder_config(Config& config, const DecoderConfig& defaults 
 graph::Rope read_rope(Config& config, DecoderConfig& c, const nn::RopeSettings& defaults,
                       std::string_view layer_type = {});
 
+// The rope of sliding layers, which no scaling is for: what rope_parameters nest for them, else `theta`.
+graph::Rope read_sliding_rope(Config& config, const DecoderConfig& c, double theta);
+
+// By layer whether it is rotated: `no_rope_layers` has, despite its name, a 1 for every layer that is; else
+// all but every `no_rope_layer_interval`-th are.
+std::vector<bool> read_rotated_layers(Config& config, int num_hidden_layers);
+
 // `layer_types`, one of "full_attention" and "sliding_attention" for every layer; `otherwise` tells by index
 // whether a layer slides where the config has no such list.
 std::vector<bool> read_sliding_layers(Config& config, int num_hidden_layers,
                                       const std::function<bool(int layer)>& otherwise);
+
+// The same as windows: `window` where a layer slides, else 0.
+std::vector<int> read_sliding_windows(Config& config, int num_hidden_layers, int window,
+                                      const std::function<bool(int layer)>& otherwise);
+
+// `sliding_window`, which slides by `otherwise` where the config is silent and not at all where it says null.
+int read_window_unless_null(Config& config, int otherwise);
 
 // Every layer's window, 0 for full attention, from `sliding_window`, `use_sliding_window`,
 // `max_window_layers` and `layer_types`, as qwen2 and qwen3 have them.
@@ -78,18 +98,40 @@ struct AttentionBiases {
   bool qkv = false;
   bool o = false;
 };
+// `attention_bias`, for all four.
+AttentionBiases read_attention_bias(Config& config, bool otherwise = false);
 nn::AttentionProjections take_attention(Weights& weights, const std::string& at, const DecoderConfig& c,
                                         AttentionBiases biases);
 
 // <at>.gate_proj and up_proj, or gate_up_proj where the file has them as one, and down_proj.
 nn::GatedMlp take_gated_mlp(Weights& weights, const std::string& at, const DecoderConfig& c, bool bias);
 
+// <at>.<up> and <at>.<down>.
+nn::PlainMlp take_plain_mlp(Weights& weights, const std::string& at, const char* up, const char* down,
+                            const DecoderConfig& c, bool bias);
+
+// What a family's norms are like.
+struct NormKind {
+  nn::Norm::Kind kind = nn::Norm::Kind::rms;
+  bool bias = false;
+  float weight_offset = 0;  // what is added to the stored weights
+};
+inline constexpr NormKind layer_norm{.kind = nn::Norm::Kind::layer};
+inline constexpr NormKind biased_layer_norm{.kind = nn::Norm::Kind::layer, .bias = true};
+
 // <at>.weight and .bias, of hidden_size elements or `width`.
-nn::LayerNorm take_layer_norm(Weights& weights, const std::string& at, const DecoderConfig& c, bool bias,
-                              int width = 0);
+nn::Norm take_norm(Weights& weights, const std::string& at, const DecoderConfig& c, const NormKind& kind,
+                   int width = 0);
 
 // `hidden_activation`, as Gemma spells hidden_act.
 graph::Activation read_hidden_activation(Config& config, graph::Activation otherwise);
+
+// Module paths outside the blocks.
+struct DecoderNames {
+  std::string embedding = "model.embed_tokens";
+  std::string head = "lm_head";
+  bool head_bias = false;
+};
 
 class Decoder : public Model {
  public:
@@ -99,23 +141,17 @@ class Decoder : public Model {
   graph::CachePlan cache_plan() const override { return plan_; }
 
  protected:
-  struct Names {
-    std::string embedding = "model.embed_tokens";
-    std::string head = "lm_head";
-    bool head_bias = false;
-  };
-
   // Takes embedding and head; without one of its own, the head is the embedding.
-  Decoder(DecoderConfig c, Weights& weights) : Decoder(std::move(c), weights, Names{}) {}
-  Decoder(DecoderConfig c, Weights& weights, const Names& names);
+  Decoder(DecoderConfig c, Weights& weights) : Decoder(std::move(c), weights, DecoderNames{}) {}
+  Decoder(DecoderConfig c, Weights& weights, const DecoderNames& names);
 
-  virtual Value embed(Graph& g) const { return g.embedding(embedding_); }
+  Value embed(Graph& g) const;
   virtual Value block(Graph& g, Value x, std::size_t layer) const;  // unless forward is the family's own
   virtual Value norm(Graph& g, Value x) const = 0;
-  virtual Value head(Graph& g, Value x) const { return g.linear(*head_, x); }
+  virtual Value head(Graph& g, Value x) const;
 
   // Attention by the layer's place in the plan.
-  graph::Attention attention_of(std::size_t layer) const;
+  virtual graph::Attention attention_of(std::size_t layer) const;
   Value attend(Graph& g, std::size_t layer, Value q, Value k, Value v) const;
 
   std::size_t layer_count() const { return static_cast<std::size_t>(c_.num_hidden_layers); }

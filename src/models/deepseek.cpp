@@ -34,7 +34,7 @@ class DeepSeek final : public Decoder {
   DeepSeek(Config& config, Weights& weights, bool third) : Decoder(read_config(config, third), weights) {
     const nn::LatentAttention sizes = read_attention(config);
     const bool bias = config.get<bool>("attention_bias", false);
-    const SharedMixture mixture = read_shared_mixture(config, c_.hidden_size, !third);
+    const TakeFeedForward take = feed_forward(read_grouped_mixture(config, c_, !third), c_);
     config.mark_read("qk_head_dim");
     for (std::size_t i = 0; i < plan_.size(); ++i) {
       const std::string at = layer_path(i);
@@ -43,11 +43,7 @@ class DeepSeek final : public Decoder {
       layer.attention = take_latent_attention(weights, at + "self_attn.", sizes, bias);
       plan_[i] = nn::latent_cache(layer.attention);
       layer.post_attention_norm = weights.take(at + "post_attention_layernorm.weight", {c_.hidden_size});
-      if (mixture.in_layer(i)) {
-        layer.mlp.mixture = take_shared_mixture(weights, at + "mlp", mixture, c_.hidden_act);
-      } else {
-        layer.mlp.dense = take_gated_mlp(weights, at + "mlp", c_, false);
-      }
+      layer.mlp = take(weights, at, i);
     }
     norm_ = weights.take("model.norm.weight", {c_.hidden_size});
     drop_next_token_layers(config, weights, c_.num_hidden_layers);

@@ -109,6 +109,8 @@ class FalconH1 final : public Decoder {
     } else {
       for (Layer& layer : layers_) layer.mixer.scales = scales_of(layer.mixer);
     }
+    c_.embedding_scale = m_.embedding;
+    c_.logits_scale = m_.lm_head;
   }
 
  private:
@@ -131,8 +133,6 @@ class FalconH1 final : public Decoder {
   }
 
   static Value scaled(Graph& g, Value x, float factor) { return factor == 1 ? x : g.scale(x, factor); }
-
-  Value embed(Graph& g) const override { return scaled(g, Decoder::embed(g), m_.embedding); }
 
   Value block(Graph& g, Value x, std::size_t i) const override {
     const Layer& layer = layers_[i];
@@ -157,7 +157,6 @@ class FalconH1 final : public Decoder {
   }
 
   Value norm(Graph& g, Value x) const override { return g.rms_norm(x, norm_, c_.norm_eps); }
-  Value head(Graph& g, Value x) const override { return scaled(g, Decoder::head(g, x), m_.lm_head); }
 
   Multipliers m_;
   float value_ = 1;  // of v, beside what its input is multiplied by

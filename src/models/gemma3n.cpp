@@ -96,11 +96,7 @@ Settings read_settings(Config& config) {
   s.c.rope = read_rope(config, s.c, {.theta = 1e6}, "full_attention");
   s.c.hidden_act = read_hidden_activation(config, graph::Activation::gelu_tanh);
   s.c.attention_scale = 1;
-  nn::RopeSettings sliding{.theta = config.get<double>("rope_local_base_freq", 10000)};
-  if (nn::has_ropes_by_layer_type(config.json())) {
-    sliding = nn::parse_rope(config.json(), sliding, config.subject(), "sliding_attention");
-  }
-  s.sliding_rope = nn::make_rope(sliding, s.c.head_dim, s.c.max_position_embeddings, config.subject());
+  s.sliding_rope = read_sliding_rope(config, s.c, config.get<double>("rope_local_base_freq", 10000));
   return s;
 }
 
@@ -129,7 +125,8 @@ class Gemma3n final : public Decoder {
     scale_output_ = config.get<bool>("altup_correct_scale", true);
     for (const char* key : {"altup_coef_clip", "altup_lr_multiplier"}) config.mark_read(key);  // of training
     config.mark_read("query_pre_attn_scalar");  // of Gemma 3; scores are not scaled here
-    final_soft_cap_ = config.get<float>("final_logit_softcapping", 30);
+    c_.embedding_scale = std::sqrt(static_cast<float>(c_.hidden_size));
+    c_.logits_soft_cap = config.get<float>("final_logit_softcapping", 30);
     per_layer_size_ = config.positive("hidden_size_per_layer_input", 256);
     const int laurel_rank = config.positive("laurel_rank", 64);
     const std::vector<bool> sliding =
@@ -210,7 +207,7 @@ class Gemma3n final : public Decoder {
   }
 
   void forward(Graph& g) const override {
-    const Value x = g.scale(embed(g), std::sqrt(static_cast<float>(c_.hidden_size)));
+    const Value x = embed(g);
     const Value per_layer = per_layer_inputs(g, x);
     Streams h{x};
     for (const nn::LinearPtr& projection : embed_) h.push_back(as_large_as(g, x, g.linear(*projection, x)));
@@ -335,18 +332,12 @@ class Gemma3n final : public Decoder {
 
   Value norm(Graph& g, Value x) const override { return g.rms_norm(x, norm_, c_.norm_eps); }
 
-  Value head(Graph& g, Value x) const override {
-    const Value logits = Decoder::head(g, x);
-    return final_soft_cap_ > 0 ? g.soft_cap(logits, final_soft_cap_) : logits;
-  }
-
   static constexpr float tiny = 1e-30F;  // keeps rows of zeros from dividing by zero
 
   graph::Rope sliding_rope_;
   int streams_ = 0;  // N
   int active_ = 0;
   bool scale_output_ = true;
-  float final_soft_cap_ = 0;
   int per_layer_size_ = 0;  // P
   graph::Weight per_layer_embedding_;
   nn::LinearPtr per_layer_model_projection_;

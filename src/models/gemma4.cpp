@@ -121,7 +121,8 @@ class Gemma4 final : public Decoder {
       fail(ErrorKind::corrupt, "{}: num_kv_shared_layers is {} of {} layers", config.subject(), shared,
            c_.num_hidden_layers);
     }
-    final_soft_cap_ = config.get<float>("final_logit_softcapping", 0);
+    c_.embedding_scale = std::sqrt(static_cast<float>(c_.hidden_size));
+    c_.logits_soft_cap = config.get<float>("final_logit_softcapping", 0);
     per_layer_size_ = config.get<int>("hidden_size_per_layer_input", 256);
     const auto own_layers = static_cast<std::size_t>(c_.num_hidden_layers - shared);
     const int width = c_.hidden_size;
@@ -197,8 +198,7 @@ class Gemma4 final : public Decoder {
   }
 
   void forward(Graph& g) const override {
-    const float root = std::sqrt(static_cast<float>(c_.hidden_size));
-    Value x = g.scale(embed(g), root);
+    Value x = embed(g);
     const Value per_layer = per_layer_size_ > 0 ? per_layer_inputs(g, x) : Value{};
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       x = block(g, x, i);
@@ -261,14 +261,8 @@ class Gemma4 final : public Decoder {
 
   Value norm(Graph& g, Value x) const override { return g.rms_norm(x, norm_, c_.norm_eps); }
 
-  Value head(Graph& g, Value x) const override {
-    const Value logits = Decoder::head(g, x);
-    return final_soft_cap_ > 0 ? g.soft_cap(logits, final_soft_cap_) : logits;
-  }
-
   graph::Rope sliding_rope_;
   graph::Routing routing_;
-  float final_soft_cap_ = 0;
   int per_layer_size_ = 0;  // P; 0: no vectors per layer
   graph::Weight per_layer_embedding_;
   nn::LinearPtr per_layer_model_projection_;

@@ -1,57 +1,20 @@
 // GLM-4 9B and GLM-Edge: Llama's block with the first half of each head rotated, neighbours paired. Follows
 // transformers' models/glm/modeling_glm.py (mlx-lm rotates whole heads).
-#include "models/decoder.h"
 #include "models/registry.h"
+#include "models/transformer.h"
 
 namespace pome::models {
 namespace {
 
-struct Layer {
-  Tensor input_norm;
-  nn::AttentionProjections attention;
-  Tensor post_attention_norm;
-  nn::GatedMlp mlp;
-};
-
-DecoderConfig read_config(Config& config) {
-  DecoderConfig c = read_decoder_config(config, {.head_dim = 128,
-                                                 .max_position_embeddings = 131072,
-                                                 .partial_rotary_factor = 0.5,
-                                                 .norm_eps = 1.5625e-7F});
-  c.rope.interleaved = true;
-  return c;
+TransformerSpec describe(Config& config) {
+  TransformerSpec spec{.c = read_decoder_config(config, {.head_dim = 128,
+                                                         .max_position_embeddings = 131072,
+                                                         .partial_rotary_factor = 0.5,
+                                                         .norm_eps = 1.5625e-7F})};
+  spec.c.rope.interleaved = true;
+  spec.attention_bias = {.qkv = config.get<bool>("attention_bias", true)};
+  return spec;
 }
-
-class Glm final : public Decoder {
- public:
-  Glm(Config& config, Weights& weights) : Decoder(read_config(config), weights) {
-    const bool bias = config.get<bool>("attention_bias", true);
-    for (std::size_t i = 0; i < plan_.size(); ++i) {
-      const std::string at = layer_path(i);
-      Layer& layer = layers_.emplace_back();
-      layer.input_norm = weights.take(at + "input_layernorm.weight", {c_.hidden_size});
-      layer.attention = take_attention(weights, at + "self_attn", c_, {.qkv = bias, .o = false});
-      layer.post_attention_norm = weights.take(at + "post_attention_layernorm.weight", {c_.hidden_size});
-      layer.mlp = take_gated_mlp(weights, at + "mlp", c_, false);
-    }
-    norm_ = weights.take("model.norm.weight", {c_.hidden_size});
-  }
-
- private:
-  Value block(Graph& g, Value x, std::size_t i) const override {
-    const Layer& layer = layers_[i];
-    const Value h = g.rms_norm(x, layer.input_norm, c_.norm_eps);
-    const auto [q, k, v] = nn::project_qkv(g, layer.attention, h);
-    const Value a = attend(g, i, g.rope(q, c_.rope), g.rope(k, c_.rope), v);
-    x = g.add(x, g.linear(*layer.attention.o, a));
-    return g.add(x, nn::gated_mlp(g, layer.mlp, g.rms_norm(x, layer.post_attention_norm, c_.norm_eps)));
-  }
-
-  Value norm(Graph& g, Value x) const override { return g.rms_norm(x, norm_, c_.norm_eps); }
-
-  std::vector<Layer> layers_;
-  Tensor norm_;
-};
 
 constexpr std::string_view model_types[] = {"glm"};
 
@@ -63,7 +26,7 @@ const Arch glm_arch{
     .summary = "GLM-4 9B, GLM-Edge",
     .caches = {.full = true},
     .renames = {},
-    .build = build<Glm>,
+    .build = build_transformer<describe>,
 };
 
 }  // namespace pome::models

@@ -1,74 +1,71 @@
-// Granite 3: Llama's block with constants on embeddings, attention, residuals and logits. Follows
-// transformers' models/granite/modeling_granite.py.
-#include "models/decoder.h"
+// Granite 3, dense and with mixtures of experts in the MLP's place: Llama's block with constants on
+// embeddings, attention, residuals and logits. Follows transformers' models/granite/modeling_granite.py and
+// models/granitemoe/modeling_granitemoe.py.
+#include "models/mixture.h"
 #include "models/registry.h"
+#include "models/transformer.h"
 
 namespace pome::models {
 namespace {
 
-struct Layer {
-  Tensor input_norm;
-  nn::AttentionProjections attention;
-  Tensor post_attention_norm;
-  nn::GatedMlp mlp;
+TransformerSpec describe_both(Config& config) {
+  TransformerSpec spec{.c = read_decoder_config(config),
+                       .attention_bias = read_attention_bias(config),
+                       .residual_scale = config.get<float>("residual_multiplier", 1)};
+  spec.c.attention_scale = config.get<float>("attention_multiplier", 1);
+  spec.c.embedding_scale = config.get<float>("embedding_multiplier", 1);
+  spec.c.logits_scale = 1 / config.get<float>("logits_scaling", 1);
+  return spec;
+}
+
+TransformerSpec describe(Config& config) {
+  TransformerSpec spec = describe_both(config);
+  spec.mlp_bias = config.get<bool>("mlp_bias", false);
+  return spec;
+}
+
+TransformerSpec describe_mixture(Config& config) {
+  TransformerSpec spec = describe_both(config);
+  MixtureSpec mixture{.sizes = {.experts = read_expert_count(config, "num_local_experts", "num_experts"),
+                                .chosen = config.positive("num_experts_per_tok", 2),
+                                .width = spec.c.hidden_size,
+                                .inner = spec.c.intermediate_size},
+                      .routing = {.scores = graph::Routing::Scores::softmax_of_chosen}};
+  mark_router_losses(config);
+  spec.feed_forward = feed_forward(mixture, spec.c);
+  return spec;
+}
+
+constexpr std::string_view dense_types[] = {"granite"};
+constexpr std::string_view mixture_types[] = {"granitemoe"};
+
+constexpr formats::Rename renames[] = {
+    {.kind = formats::Rename::Kind::replace, .pattern = ".block_sparse_moe.", .to = ".mlp."},
+    {.kind = formats::Rename::Kind::replace, .pattern = ".router.layer.", .to = ".gate."},
+    {.kind = formats::Rename::Kind::replace,
+     .pattern = ".input_linear.weight",
+     .to = ".experts.gate_up_proj"},
+    {.kind = formats::Rename::Kind::replace, .pattern = ".output_linear.weight", .to = ".experts.down_proj"},
 };
-
-class Granite final : public Decoder {
- public:
-  Granite(Config& config, Weights& weights) : Decoder(read_decoder_config(config), weights) {
-    const bool attention_bias = config.get<bool>("attention_bias", false);
-    const bool mlp_bias = config.get<bool>("mlp_bias", false);
-    embedding_multiplier_ = config.get<float>("embedding_multiplier", 1);
-    residual_multiplier_ = config.get<float>("residual_multiplier", 1);
-    logits_scaling_ = config.get<float>("logits_scaling", 1);
-    c_.attention_scale = config.get<float>("attention_multiplier", 1);
-    for (std::size_t i = 0; i < plan_.size(); ++i) {
-      const std::string at = layer_path(i);
-      Layer& layer = layers_.emplace_back();
-      layer.input_norm = weights.take(at + "input_layernorm.weight", {c_.hidden_size});
-      layer.attention =
-          take_attention(weights, at + "self_attn", c_, {.qkv = attention_bias, .o = attention_bias});
-      layer.post_attention_norm = weights.take(at + "post_attention_layernorm.weight", {c_.hidden_size});
-      layer.mlp = take_gated_mlp(weights, at + "mlp", c_, mlp_bias);
-    }
-    norm_ = weights.take("model.norm.weight", {c_.hidden_size});
-  }
-
- private:
-  Value embed(Graph& g) const override { return g.scale(Decoder::embed(g), embedding_multiplier_); }
-
-  Value block(Graph& g, Value x, std::size_t i) const override {
-    const Layer& layer = layers_[i];
-    const Value h = g.rms_norm(x, layer.input_norm, c_.norm_eps);
-    const auto [q, k, v] = nn::project_qkv(g, layer.attention, h);
-    const Value a = attend(g, i, g.rope(q, c_.rope), g.rope(k, c_.rope), v);
-    x = g.add(x, g.scale(g.linear(*layer.attention.o, a), residual_multiplier_));
-    const Value f = nn::gated_mlp(g, layer.mlp, g.rms_norm(x, layer.post_attention_norm, c_.norm_eps));
-    return g.add(x, g.scale(f, residual_multiplier_));
-  }
-
-  Value norm(Graph& g, Value x) const override { return g.rms_norm(x, norm_, c_.norm_eps); }
-
-  Value head(Graph& g, Value x) const override { return g.scale(Decoder::head(g, x), 1 / logits_scaling_); }
-
-  float embedding_multiplier_;
-  float residual_multiplier_;
-  float logits_scaling_;
-  std::vector<Layer> layers_;
-  Tensor norm_;
-};
-
-constexpr std::string_view model_types[] = {"granite"};
 
 }  // namespace
 
 const Arch granite_arch{
     .name = "granite",
-    .model_types = model_types,
+    .model_types = dense_types,
     .summary = "Granite 3, dense",
     .caches = {.full = true},
     .renames = {},
-    .build = build<Granite>,
+    .build = build_transformer<describe>,
+};
+
+const Arch granitemoe_arch{
+    .name = "granitemoe",
+    .model_types = mixture_types,
+    .summary = "Granite 3 with mixtures of experts",
+    .caches = {.full = true},
+    .renames = renames,
+    .build = build_transformer<describe_mixture>,
 };
 
 }  // namespace pome::models

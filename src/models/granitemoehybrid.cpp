@@ -69,9 +69,9 @@ class GraniteMoeHybrid final : public Decoder {
   GraniteMoeHybrid(Config& config, Weights& weights)
       : Decoder(read_decoder_config(config, {.intermediate_size = 11008}), weights),
         has_rope_(read_has_rope(config)) {
-    embedding_multiplier_ = config.get<float>("embedding_multiplier", 1);
+    c_.embedding_scale = config.get<float>("embedding_multiplier", 1);
     residual_multiplier_ = config.get<float>("residual_multiplier", 1);
-    logits_scaling_ = config.get<float>("logits_scaling", 1);
+    c_.logits_scale = 1 / config.get<float>("logits_scaling", 1);
     c_.attention_scale = config.get<float>("attention_multiplier", 1);
     for (const char* key : {"init_method", "mlp_bias", "normalization_function", "rope_theta"}) {
       config.mark_read(key);
@@ -123,8 +123,6 @@ class GraniteMoeHybrid final : public Decoder {
                                  {.scores = graph::Routing::Scores::softmax_of_chosen}, "router.layer");
   }
 
-  Value embed(Graph& g) const override { return g.scale(Decoder::embed(g), embedding_multiplier_); }
-
   Value block(Graph& g, Value x, std::size_t i) const override {
     const Layer& layer = layers_[i];
     const Value h = g.rms_norm(x, layer.input_norm, c_.norm_eps);
@@ -146,12 +144,9 @@ class GraniteMoeHybrid final : public Decoder {
   }
 
   Value norm(Graph& g, Value x) const override { return g.rms_norm(x, norm_, c_.norm_eps); }
-  Value head(Graph& g, Value x) const override { return g.scale(Decoder::head(g, x), 1 / logits_scaling_); }
 
   bool has_rope_;
-  float embedding_multiplier_ = 1;
   float residual_multiplier_ = 1;
-  float logits_scaling_ = 1;
   std::vector<Layer> layers_;
   Tensor norm_;
 };

@@ -1,56 +1,21 @@
 // Helium 1: Llama's block, neighbours of a head paired for rotation. Follows transformers'
 // models/helium/modeling_helium.py.
-#include "models/decoder.h"
 #include "models/registry.h"
+#include "models/transformer.h"
 
 namespace pome::models {
 namespace {
 
-struct Layer {
-  Tensor input_norm;
-  nn::AttentionProjections attention;
-  Tensor post_attention_norm;
-  nn::GatedMlp mlp;
-};
-
-DecoderConfig read_config(Config& config) {
-  DecoderConfig c = read_decoder_config(
-      config, {.head_dim = 128, .max_position_embeddings = 4096, .rope_theta = 100000, .norm_eps = 1e-8F});
-  c.rope.interleaved = true;
-  return c;
+TransformerSpec describe(Config& config) {
+  TransformerSpec spec{
+      .c = read_decoder_config(
+          config,
+          {.head_dim = 128, .max_position_embeddings = 4096, .rope_theta = 100000, .norm_eps = 1e-8F})};
+  spec.c.rope.interleaved = true;
+  spec.attention_bias = {.qkv = config.get<bool>("attention_bias", false)};
+  spec.mlp_bias = config.get<bool>("mlp_bias", false);
+  return spec;
 }
-
-class Helium final : public Decoder {
- public:
-  Helium(Config& config, Weights& weights) : Decoder(read_config(config), weights) {
-    const bool attention_bias = config.get<bool>("attention_bias", false);
-    const bool mlp_bias = config.get<bool>("mlp_bias", false);
-    for (std::size_t i = 0; i < plan_.size(); ++i) {
-      const std::string at = layer_path(i);
-      Layer& layer = layers_.emplace_back();
-      layer.input_norm = weights.take(at + "input_layernorm.weight", {c_.hidden_size});
-      layer.attention = take_attention(weights, at + "self_attn", c_, {.qkv = attention_bias, .o = false});
-      layer.post_attention_norm = weights.take(at + "post_attention_layernorm.weight", {c_.hidden_size});
-      layer.mlp = take_gated_mlp(weights, at + "mlp", c_, mlp_bias);
-    }
-    norm_ = weights.take("model.norm.weight", {c_.hidden_size});
-  }
-
- private:
-  Value block(Graph& g, Value x, std::size_t i) const override {
-    const Layer& layer = layers_[i];
-    const Value h = g.rms_norm(x, layer.input_norm, c_.norm_eps);
-    const auto [q, k, v] = nn::project_qkv(g, layer.attention, h);
-    const Value a = attend(g, i, g.rope(q, c_.rope), g.rope(k, c_.rope), v);
-    x = g.add(x, g.linear(*layer.attention.o, a));
-    return g.add(x, nn::gated_mlp(g, layer.mlp, g.rms_norm(x, layer.post_attention_norm, c_.norm_eps)));
-  }
-
-  Value norm(Graph& g, Value x) const override { return g.rms_norm(x, norm_, c_.norm_eps); }
-
-  std::vector<Layer> layers_;
-  Tensor norm_;
-};
 
 constexpr std::string_view model_types[] = {"helium"};
 
@@ -62,7 +27,7 @@ const Arch helium_arch{
     .summary = "Helium 1",
     .caches = {.full = true},
     .renames = {},
-    .build = build<Helium>,
+    .build = build_transformer<describe>,
 };
 
 }  // namespace pome::models

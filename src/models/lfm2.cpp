@@ -65,6 +65,25 @@ std::vector<bool> read_attention_layers(Config& config, int num_hidden_layers) {
   return attends;
 }
 
+MixtureSpec read_mixture(Config& config, const DecoderConfig& c) {
+  MixtureSpec mixture{.module = "feed_forward"};
+  const int dense_layers = config.get<int>("num_dense_layers", 2);
+  const bool sparse = c.model_type == "lfm2_moe";
+  for (int i = 0; i < c.num_hidden_layers; ++i) mixture.layers.push_back(sparse && i >= dense_layers);
+  if (!sparse) return mixture;
+  mixture.sizes = {.experts = config.positive("num_experts", 32),
+                   .chosen = config.positive("num_experts_per_tok", 4),
+                   .width = c.hidden_size,
+                   .inner = config.positive("moe_intermediate_size", 1792)};
+  mixture.routing = {.scores = graph::Routing::Scores::sigmoid,
+                     .normalize = config.get<bool>("norm_topk_prob", true),
+                     .epsilon = 1e-6F,
+                     .scale = config.get<float>("routed_scaling_factor", 1)};
+  if (config.get<bool>("use_expert_bias", true)) mixture.correction = "expert_bias";
+  mark_router_losses(config);
+  return mixture;
+}
+
 struct ShortConvolution {
   nn::LinearPtr in_proj;
   Tensor weight;
@@ -91,7 +110,7 @@ class Lfm2 final : public Decoder {
     const std::vector<bool> attends = read_attention_layers(config, c_.num_hidden_layers);
     const int kernel = config.positive("conv_L_cache", 3);
     const bool conv_bias = config.get<bool>("conv_bias", false);
-    const int dense_layers = config.get<int>("num_dense_layers", 2);
+    const TakeFeedForward take = feed_forward(read_mixture(config, c_), c_);
     plan_.clear();
     for (std::size_t i = 0; i < layer_count(); ++i) {
       const std::string at = layer_path(i);
@@ -104,11 +123,7 @@ class Lfm2 final : public Decoder {
         take_convolution(weights, at + "conv.", kernel, conv_bias, layer.conv);
       }
       layer.ffn_norm = weights.take(at + "ffn_norm.weight", {c_.hidden_size});
-      if (c_.model_type == "lfm2_moe" && static_cast<int>(i) >= dense_layers) {
-        take_experts_layer(weights, at + "feed_forward", config, layer.feed_forward);
-      } else {
-        layer.feed_forward.dense = take_gated_mlp(weights, at + "feed_forward", c_, false);
-      }
+      layer.feed_forward = take(weights, at, i);
     }
     norm_ = weights.take("model.embedding_norm.weight", {c_.hidden_size});
   }
@@ -132,25 +147,6 @@ class Lfm2 final : public Decoder {
     conv.out_proj = weights.linear(at + "out_proj", c_.hidden_size, c_.hidden_size, bias);
     conv.convolution.kernel = kernel;
     conv.convolution.layer = add_slot(plan_, {.state_size = conv.convolution.state_size(c_.hidden_size)});
-  }
-
-  // One by one with w1, w2 and w3 as published, or stacked.
-  void take_experts_layer(Weights& weights, const std::string& at, Config& config,
-                          nn::FeedForward& layer) const {
-    const MixtureSizes sizes = {.experts = config.positive("num_experts", 32),
-                                .chosen = config.positive("num_experts_per_tok", 4),
-                                .width = c_.hidden_size,
-                                .inner = config.positive("moe_intermediate_size", 1792)};
-    mark_router_losses(config);
-    nn::Mixture mixture = take_mixture(weights, at, sizes, c_.hidden_act,
-                                       {.scores = graph::Routing::Scores::sigmoid,
-                                        .normalize = config.get<bool>("norm_topk_prob", true),
-                                        .epsilon = 1e-6F,
-                                        .scale = config.get<float>("routed_scaling_factor", 1)});
-    if (config.get<bool>("use_expert_bias", true)) {
-      mixture.correction = weights.take(at + ".expert_bias", {sizes.experts});
-    }
-    layer.mixture = std::move(mixture);
   }
 
   Value block(Graph& g, Value x, std::size_t i) const override {

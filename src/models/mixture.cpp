@@ -75,12 +75,12 @@ nn::Mixture take_mixture(Weights& weights, const std::string& at, const MixtureS
 }
 
 nn::GatedMlp take_gated_mlp(Weights& weights, const std::string& at, int width, int inner,
-                            graph::Activation activation) {
+                            graph::Activation activation, bool bias) {
   nn::GatedMlp mlp;
   mlp.activation = activation;
-  mlp.gate = weights.linear(at + ".gate_proj", inner, width, false);
-  mlp.up = weights.linear(at + ".up_proj", inner, width, false);
-  mlp.down = weights.linear(at + ".down_proj", width, inner, false);
+  mlp.gate = weights.linear(at + ".gate_proj", inner, width, bias);
+  mlp.up = weights.linear(at + ".up_proj", inner, width, bias);
+  mlp.down = weights.linear(at + ".down_proj", width, inner, bias);
   return mlp;
 }
 
@@ -89,12 +89,36 @@ int read_expert_count(Config& config, std::string_view key, std::string_view oth
   return config.positive(other ? other_key : key);
 }
 
-SharedMixture read_shared_mixture(Config& config, int width, bool softmax) {
-  SharedMixture mixture;
-  mixture.sizes = {.experts = read_expert_count(config, "n_routed_experts", "num_local_experts"),
-                   .chosen = config.positive("num_experts_per_tok"),
-                   .width = width,
-                   .inner = config.positive("moe_intermediate_size")};
+TakeFeedForward feed_forward(const MixtureSpec& spec, const DecoderConfig& c, bool bias) {
+  return [spec, c, bias](Weights& weights, const std::string& layer, std::size_t index) -> nn::FeedForward {
+    const std::string at = layer + std::string(spec.module);
+    if (!spec.layers.empty() && !spec.layers[index]) return {.dense = take_gated_mlp(weights, at, c, bias)};
+    nn::Mixture mixture = take_mixture(weights, at, spec.sizes, c.hidden_act, spec.routing);
+    if (!spec.correction.empty()) {
+      mixture.correction = weights.take(fmt::format("{}.{}", at, spec.correction), {spec.sizes.experts});
+    }
+    if (spec.shared_inner > 0) {
+      const std::string shared = fmt::format("{}.{}", at, spec.shared);
+      mixture.shared =
+          take_gated_mlp(weights, shared, spec.sizes.width, spec.shared_inner, c.hidden_act, bias);
+      if (spec.shared_gate) mixture.shared_gate = weights.linear(shared + "_gate", 1, c.hidden_size, false);
+    }
+    return {.mixture = std::move(mixture)};
+  };
+}
+
+int read_shared_experts(Config& config, std::string_view key, int otherwise) {
+  const int shared = config.get<int>(key, otherwise);
+  if (shared < 0 || shared > 1024) fail(ErrorKind::corrupt, "{}: {} is {}", config.subject(), key, shared);
+  return shared;
+}
+
+MixtureSpec read_grouped_mixture(Config& config, const DecoderConfig& c, bool softmax) {
+  MixtureSpec mixture{.sizes = {.experts = read_expert_count(config, "n_routed_experts", "num_local_experts"),
+                                .chosen = config.positive("num_experts_per_tok"),
+                                .width = c.hidden_size,
+                                .inner = config.positive("moe_intermediate_size")},
+                      .shared = "shared_experts"};
   const auto expect = [&](const char* key, std::initializer_list<std::string_view> known) {
     const auto found = config.get<std::string>(key, std::string(*known.begin()));
     if (std::find(known.begin(), known.end(), found) != known.end()) return found;
@@ -117,30 +141,14 @@ SharedMixture read_shared_mixture(Config& config, int width, bool softmax) {
     mixture.routing.group_best = 2;
     mixture.routing.normalize = normalized;
     mixture.routing.epsilon = 1e-20F;
-    mixture.corrected = true;
+    mixture.correction = "gate.e_score_correction_bias";
   }
-  const int shared = config.get<int>("n_shared_experts", 0);
-  if (shared < 0 || shared > 1024) {
-    fail(ErrorKind::corrupt, "{}: n_shared_experts is {}", config.subject(), shared);
-  }
-  mixture.shared_inner = shared * mixture.sizes.inner;
-  mixture.first = config.get<int>("first_k_dense_replace", 0);
-  mixture.every = config.positive("moe_layer_freq", 1);
+  mixture.shared_inner = read_shared_experts(config, "n_shared_experts", 0) * mixture.sizes.inner;
+  const int first = config.get<int>("first_k_dense_replace", 0);
+  const int every = config.positive("moe_layer_freq", 1);
+  for (int i = 0; i < c.num_hidden_layers; ++i) mixture.layers.push_back(i >= first && i % every == 0);
   mark_router_losses(config);
   return mixture;
-}
-
-nn::Mixture take_shared_mixture(Weights& weights, const std::string& at, const SharedMixture& mixture,
-                                graph::Activation activation) {
-  nn::Mixture taken = take_mixture(weights, at, mixture.sizes, activation, mixture.routing);
-  if (mixture.corrected) {
-    taken.correction = weights.take(at + ".gate.e_score_correction_bias", {mixture.sizes.experts});
-  }
-  if (mixture.shared_inner > 0) {
-    taken.shared = take_gated_mlp(weights, at + ".shared_experts", mixture.sizes.width, mixture.shared_inner,
-                                  activation);
-  }
-  return taken;
 }
 
 void drop_next_token_layers(Config& config, Weights& weights, int num_hidden_layers) {

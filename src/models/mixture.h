@@ -1,9 +1,8 @@
-// Experts in the layouts that checkpoints have them in.
+// What families with mixtures of experts share: routers, experts in the layouts of checkpoints, the one
+// expert that all rows use.
 #pragma once
 
-#include "models/config.h"
-#include "models/weights.h"
-#include "nn/mixture.h"
+#include "models/transformer.h"
 
 namespace pome::models {
 
@@ -29,30 +28,34 @@ nn::Mixture take_mixture(Weights& weights, const std::string& at, const MixtureS
 
 // <at>.gate_proj, .up_proj and .down_proj of another size than the config's intermediate_size.
 nn::GatedMlp take_gated_mlp(Weights& weights, const std::string& at, int width, int inner,
-                            graph::Activation activation);
+                            graph::Activation activation, bool bias = false);
 
 // `num_experts`, or as transformers 5 writes it `num_local_experts`.
 int read_expert_count(Config& config, std::string_view key, std::string_view other_key = {});
 
-// Mixtures as DeepSeek has them: experts in groups, beside one that all rows use, behind the first layers.
-struct SharedMixture {
-  MixtureSizes sizes;
-  graph::Routing routing;
-  bool corrected = false;  // by <at>.gate.e_score_correction_bias
-  int shared_inner = 0;    // 0: no expert that all rows use
-  int first = 0;
-  int every = 1;
-
-  bool in_layer(std::size_t layer) const {
-    return static_cast<int>(layer) >= first && static_cast<int>(layer) % every == 0;
-  }
+// The feed-forwards of a family in which some or all layers have experts.
+struct MixtureSpec {
+  MixtureSizes sizes = {};
+  graph::Routing routing = {};       // gets the numbers of `sizes`
+  std::string_view module = "mlp";   // of both kinds of layers
+  std::string_view correction = {};  // [E] behind <module>, where scores are corrected
+  std::string_view shared = {};      // the expert that all rows use, behind <module>
+  int shared_inner = 0;              // its I; 0: there is none
+  bool shared_gate = false;          // it counts sigmoid(<shared>_gate)
+  std::vector<bool> layers = {};     // which have experts; empty: all
 };
 
-// n_routed_experts, n_group, topk_group, routed_scaling_factor … of corrected sigmoids (deepseek_v3,
-// glm4_moe), or of a softmax (deepseek_v2).
-SharedMixture read_shared_mixture(Config& config, int width, bool softmax = false);
-nn::Mixture take_shared_mixture(Weights& weights, const std::string& at, const SharedMixture& mixture,
-                                graph::Activation activation);
+// Takes them; layers without experts are gated MLPs of intermediate_size. `bias`: of those and of the shared
+// expert.
+TakeFeedForward feed_forward(const MixtureSpec& spec, const DecoderConfig& c, bool bias = false);
+
+// How many experts all rows use; they are stored as one. Throws Error(corrupt).
+int read_shared_experts(Config& config, std::string_view key, int otherwise);
+
+// Mixtures as DeepSeek has them, experts in groups and behind the first layers: n_routed_experts, n_group,
+// topk_group, routed_scaling_factor … of corrected sigmoids (deepseek_v3, glm4_moe), or of a softmax
+// (deepseek_v2).
+MixtureSpec read_grouped_mixture(Config& config, const DecoderConfig& c, bool softmax = false);
 
 // Sets layers aside that predict further tokens: those behind the last, as many as the config says.
 void drop_next_token_layers(Config& config, Weights& weights, int num_hidden_layers);

@@ -1,7 +1,7 @@
 // A model family and a loaded model.
 //
-// A family is one file: models/<family>.cpp reads the config, names its weights, writes its block out as
-// graph operations and ends in an Arch; one line in registry.cpp lists it. It knows no device, file, prompt
+// A family is one file: models/<family>.cpp reads the config, names its weights, says what its block computes
+// and ends in an Arch; one line in families.def lists it. It knows no device, file, prompt
 // or socket.
 #pragma once
 

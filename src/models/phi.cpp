@@ -7,9 +7,9 @@ namespace pome::models {
 namespace {
 
 struct Layer {
-  nn::LayerNorm input_norm;
+  nn::Norm input_norm;
   nn::LinearPtr q, k, v, dense;
-  nn::LayerNorm q_norm, k_norm;  // [C], where the config has qk_layernorm
+  nn::Norm q_norm, k_norm;  // [C], where the config has qk_layernorm
   nn::PlainMlp mlp;
 };
 
@@ -27,42 +27,40 @@ class Phi final : public Decoder {
     for (std::size_t i = 0; i < plan_.size(); ++i) {
       const std::string at = layer_path(i);
       Layer& layer = layers_.emplace_back();
-      layer.input_norm = take_layer_norm(weights, at + "input_layernorm", c_, true);
+      layer.input_norm = take_norm(weights, at + "input_layernorm", c_, biased_layer_norm);
       layer.q = weights.linear(at + "self_attn.q_proj", c_.q_width(), c_.hidden_size, true);
       layer.k = weights.linear(at + "self_attn.k_proj", c_.kv_width(), c_.hidden_size, true);
       layer.v = weights.linear(at + "self_attn.v_proj", c_.kv_width(), c_.hidden_size, true);
       layer.dense = weights.linear(at + "self_attn.dense", c_.hidden_size, c_.q_width(), true);
       if (qk_layernorm_) {
-        layer.q_norm = take_layer_norm(weights, at + "self_attn.q_layernorm", c_, true, c_.head_dim);
-        layer.k_norm = take_layer_norm(weights, at + "self_attn.k_layernorm", c_, true, c_.head_dim);
+        layer.q_norm = take_norm(weights, at + "self_attn.q_layernorm", c_, biased_layer_norm, c_.head_dim);
+        layer.k_norm = take_norm(weights, at + "self_attn.k_layernorm", c_, biased_layer_norm, c_.head_dim);
       }
-      layer.mlp = {.up = weights.linear(at + "mlp.fc1", c_.intermediate_size, c_.hidden_size, true),
-                   .down = weights.linear(at + "mlp.fc2", c_.hidden_size, c_.intermediate_size, true),
-                   .activation = c_.hidden_act};
+      layer.mlp = take_plain_mlp(weights, at + "mlp", "fc1", "fc2", c_, true);
     }
-    norm_ = take_layer_norm(weights, "model.final_layernorm", c_, true);
+    norm_ = take_norm(weights, "model.final_layernorm", c_, biased_layer_norm);
   }
 
  private:
   Value block(Graph& g, Value x, std::size_t i) const override {
     const Layer& layer = layers_[i];
-    const Value h = nn::layer_norm(g, layer.input_norm, x);
+    const Value h = nn::norm(g, layer.input_norm, x);
     Value q = g.linear(*layer.q, h);
     Value k = g.linear(*layer.k, h);
     if (qk_layernorm_) {
-      q = nn::layer_norm(g, layer.q_norm, q);
-      k = nn::layer_norm(g, layer.k_norm, k);
+      q = nn::norm(g, layer.q_norm, q);
+      k = nn::norm(g, layer.k_norm, k);
     }
     const Value v = g.linear(*layer.v, h);
     const Value a = g.linear(*layer.dense, attend(g, i, g.rope(q, c_.rope), g.rope(k, c_.rope), v));
     return g.add(g.add(a, nn::plain_mlp(g, layer.mlp, h)), x);
   }
 
-  Value norm(Graph& g, Value x) const override { return nn::layer_norm(g, norm_, x); }
+  Value norm(Graph& g, Value x) const override { return nn::norm(g, norm_, x); }
 
   bool qk_layernorm_ = false;
   std::vector<Layer> layers_;
-  nn::LayerNorm norm_;
+  nn::Norm norm_;
 };
 
 constexpr std::string_view model_types[] = {"phi"};

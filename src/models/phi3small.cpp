@@ -15,10 +15,10 @@ namespace pome::models {
 namespace {
 
 struct Layer {
-  nn::LayerNorm input_norm;
+  nn::Norm input_norm;
   nn::LinearPtr query_key_value;  // [D → K·(H/K + 2)·C]: of each kv head its queries, its key, its value
   nn::LinearPtr dense;
-  nn::LayerNorm post_attention_norm;
+  nn::Norm post_attention_norm;
   nn::LinearPtr up;  // [D → 2·inner]: gate and linear part side by side, element for element
   nn::LinearPtr down;
   graph::BlockSparse sparse;
@@ -121,8 +121,8 @@ class Phi3Small final : public Decoder {
     }
     const double unlimited = std::numeric_limits<float>::max();
     gating_.limit = static_cast<float>(optional_factor(config, "gegelu_limit", 20, unlimited));
-    embedding_multiplier_ = static_cast<float>(optional_factor(config, "mup_embedding_multiplier", 10, 1));
-    width_multiplier_ = static_cast<float>(optional_factor(config, "mup_width_multiplier", 8, 1));
+    c_.embedding_scale = static_cast<float>(optional_factor(config, "mup_embedding_multiplier", 10, 1));
+    c_.logits_scale = static_cast<float>(1 / optional_factor(config, "mup_width_multiplier", 8, 1));
     const graph::BlockSparse blocks = read_blocks(config, c_.num_attention_heads);
     const char* every = "dense_attention_every_n_layers";  // null or 0: never
     const int dense_every = config.json().contains(every) ? config.get<int>(every, 0) : 2;
@@ -130,16 +130,16 @@ class Phi3Small final : public Decoder {
     for (std::size_t i = 0; i < plan_.size(); ++i) {
       const std::string at = layer_path(i);
       Layer& layer = layers_.emplace_back();
-      layer.input_norm = take_layer_norm(weights, at + "input_layernorm", c_, true);
+      layer.input_norm = take_norm(weights, at + "input_layernorm", c_, biased_layer_norm);
       layer.query_key_value =
           weights.linear(at + "self_attn.query_key_value", q + 2 * kv, c_.hidden_size, true);
       layer.dense = weights.linear(at + "self_attn.dense", c_.hidden_size, q, true);
-      layer.post_attention_norm = take_layer_norm(weights, at + "post_attention_layernorm", c_, true);
+      layer.post_attention_norm = take_norm(weights, at + "post_attention_layernorm", c_, biased_layer_norm);
       layer.up = weights.linear(at + "mlp.up_proj", 2 * inner, c_.hidden_size, true);
       layer.down = weights.linear(at + "mlp.down_proj", c_.hidden_size, inner, true);
       if (dense_every <= 0 || (static_cast<int>(i) + 1) % dense_every != 0) layer.sparse = blocks;
     }
-    norm_ = take_layer_norm(weights, "model.final_layernorm", c_, true);
+    norm_ = take_norm(weights, "model.final_layernorm", c_, biased_layer_norm);
     if (c_.vocab_size > 100256) {
       std::vector<float> unused(static_cast<std::size_t>(c_.vocab_size), 0.0F);
       for (int id = 0; id < c_.vocab_size; ++id) {
@@ -150,13 +150,11 @@ class Phi3Small final : public Decoder {
   }
 
  private:
-  Value embed(Graph& g) const override { return g.scale(Decoder::embed(g), embedding_multiplier_); }
-
   Value block(Graph& g, Value x, std::size_t i) const override {
     const Layer& layer = layers_[i];
     const int group = c_.num_attention_heads / c_.num_key_value_heads;
     const int size = c_.head_dim, run = (group + 2) * size;
-    const Value all = g.linear(*layer.query_key_value, nn::layer_norm(g, layer.input_norm, x));
+    const Value all = g.linear(*layer.query_key_value, nn::norm(g, layer.input_norm, x));
     const Value q = g.columns(all, 0, group * size, run);
     const Value k = g.columns(all, group * size, size, run);
     const Value v = g.columns(all, (group + 1) * size, size, run);
@@ -164,23 +162,21 @@ class Phi3Small final : public Decoder {
     attention.sparse = layer.sparse;
     const Value a = g.attention(attention, g.rope(q, c_.rope), g.rope(k, c_.rope), v);
     x = g.add(x, g.linear(*layer.dense, a));
-    const Value both = g.linear(*layer.up, nn::layer_norm(g, layer.post_attention_norm, x));
+    const Value both = g.linear(*layer.up, nn::norm(g, layer.post_attention_norm, x));
     const Value gated = g.gated(gating_, g.columns(both, 0, 1, 2), g.columns(both, 1, 1, 2));
     return g.add(x, g.linear(*layer.down, gated));
   }
 
-  Value norm(Graph& g, Value x) const override { return nn::layer_norm(g, norm_, x); }
+  Value norm(Graph& g, Value x) const override { return nn::norm(g, norm_, x); }
 
   Value head(Graph& g, Value x) const override {
-    const Value logits = g.scale(Decoder::head(g, x), 1 / width_multiplier_);
+    const Value logits = Decoder::head(g, x);
     return unused_ ? g.add(logits, *unused_) : logits;
   }
 
   std::vector<Layer> layers_;
-  nn::LayerNorm norm_;
+  nn::Norm norm_;
   graph::Gating gating_;
-  float embedding_multiplier_;
-  float width_multiplier_;
   std::optional<Tensor> unused_;  // [V]: 0, or what takes a token out of the choice
 };
 

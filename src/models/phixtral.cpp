@@ -11,7 +11,7 @@ namespace pome::models {
 namespace {
 
 struct Layer {
-  nn::LayerNorm norm;
+  nn::Norm norm;
   nn::AttentionProjections attention;
   nn::Mixture moe;
 };
@@ -79,7 +79,7 @@ class Phixtral final : public Decoder {
     for (int i = 0; i < c_.num_hidden_layers; ++i) {
       const std::string at = fmt::format("transformer.h.{}.", i);
       Layer& layer = layers_.emplace_back();
-      layer.norm = take_layer_norm(weights, at + "ln", c_, true);
+      layer.norm = take_norm(weights, at + "ln", c_, biased_layer_norm);
       layer.attention.q_width = layer.attention.kv_width = width;
       layer.attention.qkv = weights.linear(at + "mixer.Wqkv", 3 * width, width, true);
       layer.attention.o = weights.linear(at + "mixer.out_proj", width, width, true);
@@ -92,22 +92,22 @@ class Phixtral final : public Decoder {
       layer.moe.experts.gate = take_part(weights, at + "moe", "fc1", experts, inner, width);
       layer.moe.experts.down = take_part(weights, at + "moe", "fc2", experts, width, inner);
     }
-    norm_ = take_layer_norm(weights, "lm_head.ln", c_, true);
+    norm_ = take_norm(weights, "lm_head.ln", c_, biased_layer_norm);
   }
 
  private:
   Value block(Graph& g, Value x, std::size_t i) const override {
     const Layer& layer = layers_[i];
-    const Value h = nn::layer_norm(g, layer.norm, x);
+    const Value h = nn::norm(g, layer.norm, x);
     const auto [q, k, v] = nn::project_qkv(g, layer.attention, h);
     const Value a = attend(g, i, g.rope(q, c_.rope), g.rope(k, c_.rope), v);
     return g.add(g.add(g.linear(*layer.attention.o, a), nn::mixture(g, layer.moe, h)), x);
   }
 
-  Value norm(Graph& g, Value x) const override { return nn::layer_norm(g, norm_, x); }
+  Value norm(Graph& g, Value x) const override { return nn::norm(g, norm_, x); }
 
   std::vector<Layer> layers_;
-  nn::LayerNorm norm_;
+  nn::Norm norm_;
 };
 
 constexpr std::string_view model_types[] = {"phixtral", "phi-msft"};

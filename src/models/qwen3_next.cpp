@@ -5,6 +5,8 @@
 // Norms are stored as what is added to 1, except in files that mlx-lm has written: its layout of the
 // convolution tells. Qwen3-Next has the delta net's projections as two, per key head; Qwen3.5 as four. Its
 // rope has sections for pictures, which on text are all alike.
+#include <algorithm>
+
 #include "models/mixture.h"
 #include "models/recurrent.h"
 #include "models/registry.h"
@@ -63,6 +65,21 @@ graph::Recurrence read_recurrence(Config& config) {
   return r;
 }
 
+MixtureSpec read_mixture(Config& config, const DecoderConfig& c) {
+  MixtureSpec mixture{.layers = read_sparse_layers(config, c.num_hidden_layers)};
+  if (config.get<int>("num_experts", 0) == 0) mixture.layers.assign(mixture.layers.size(), false);
+  if (std::find(mixture.layers.begin(), mixture.layers.end(), true) == mixture.layers.end()) return mixture;
+  mixture.sizes = {.experts = config.positive("num_experts"),
+                   .chosen = config.positive("num_experts_per_tok", 10),
+                   .width = c.hidden_size,
+                   .inner = config.positive("moe_intermediate_size", 512)};
+  mixture.routing.normalize = config.get<bool>("norm_topk_prob", true);
+  mixture.shared = "shared_expert";
+  mixture.shared_inner = config.positive("shared_expert_intermediate_size", 512);
+  mixture.shared_gate = true;
+  return mixture;
+}
+
 struct Layer {
   Tensor input_norm;
   bool attends = false;
@@ -73,7 +90,7 @@ struct Layer {
   Tensor k_norm;   // [C]
   int cached = 0;  // attention's place in the plan
   Tensor post_attention_norm;
-  nn::FeedForward feed_forward;
+  nn::FeedForward mlp;
 };
 
 class Qwen3Next final : public Decoder {
@@ -83,7 +100,7 @@ class Qwen3Next final : public Decoder {
     const graph::Recurrence recurrence = read_recurrence(config);
     const int kernel = config.positive("linear_conv_kernel_dim", 4);
     const bool bias = config.get<bool>("attention_bias", false);
-    const std::vector<bool> mixes = read_mixture_layers(config);
+    const TakeFeedForward take = feed_forward(read_mixture(config, c_), c_);
     plan_.clear();
     for (std::size_t i = 0; i < layer_count(); ++i) {
       const std::string at = layer_path(i);
@@ -98,11 +115,7 @@ class Qwen3Next final : public Decoder {
         take_delta(weights, at + "linear_attn", layer.delta);
       }
       layer.post_attention_norm = weights.take(at + "post_attention_layernorm.weight", {c_.hidden_size});
-      if (mixes[i]) {
-        take_experts_layer(weights, at + "mlp", config, layer.feed_forward);
-      } else {
-        layer.feed_forward.dense = take_gated_mlp(weights, at + "mlp", c_, false);
-      }
+      layer.mlp = take(weights, at, i);
     }
     norm_ = weights.take("model.norm.weight", {c_.hidden_size});
     for (const Layer& layer : layers_) {
@@ -111,21 +124,6 @@ class Qwen3Next final : public Decoder {
   }
 
  private:
-  std::vector<bool> read_mixture_layers(Config& config) const {
-    std::vector<bool> mixes(layer_count(), config.get<int>("num_experts", 0) > 0);
-    const int step = config.positive("decoder_sparse_step", 1);
-    for (std::size_t i = 0; i < mixes.size(); ++i) {
-      if ((static_cast<int>(i) + 1) % step != 0) mixes[i] = false;
-    }
-    const Json* dense = config.find("mlp_only_layers");
-    if (dense == nullptr || !dense->is_array()) return mixes;
-    for (const Json& index : *dense) {
-      const int i = json_as<int>(index, "mlp_only_layers");
-      if (i >= 0 && i < c_.num_hidden_layers) mixes[static_cast<std::size_t>(i)] = false;
-    }
-    return mixes;
-  }
-
   void take_delta(Weights& weights, const std::string& at, nn::GatedDelta& net) {
     const int heads = net.recurrence.heads, width = c_.hidden_size;
     if (weights.contains(at + ".in_proj_qkvz.weight")) {
@@ -158,20 +156,6 @@ class Qwen3Next final : public Decoder {
     layer.cached = add_slot(plan_, {.kv_heads = c_.num_key_value_heads, .head_dim = c_.head_dim});
   }
 
-  void take_experts_layer(Weights& weights, const std::string& at, Config& config,
-                          nn::FeedForward& layer) const {
-    const MixtureSizes sizes = {.experts = config.positive("num_experts"),
-                                .chosen = config.positive("num_experts_per_tok", 10),
-                                .width = c_.hidden_size,
-                                .inner = config.positive("moe_intermediate_size", 512)};
-    nn::Mixture mixture = take_mixture(weights, at, sizes, c_.hidden_act,
-                                       {.normalize = config.get<bool>("norm_topk_prob", true)});
-    mixture.shared = take_gated_mlp(weights, at + ".shared_expert", c_.hidden_size,
-                                    config.positive("shared_expert_intermediate_size", 512), c_.hidden_act);
-    mixture.shared_gate = weights.linear(at + ".shared_expert_gate", 1, c_.hidden_size, false);
-    layer.mixture = std::move(mixture);
-  }
-
   Value normed(Graph& g, Value x, const Tensor& weight) const {
     return g.rms_norm(x, {.eps = c_.norm_eps, .weight = &weight, .weight_offset = norm_offset_});
   }
@@ -180,7 +164,7 @@ class Qwen3Next final : public Decoder {
     const Layer& layer = layers_[i];
     const Value h = normed(g, x, layer.input_norm);
     x = g.add(x, layer.attends ? attention(g, layer, h) : nn::gated_delta(g, layer.delta, h));
-    return g.add(x, nn::feed_forward(g, layer.feed_forward, normed(g, x, layer.post_attention_norm)));
+    return g.add(x, nn::feed_forward(g, layer.mlp, normed(g, x, layer.post_attention_norm)));
   }
 
   Value attention(Graph& g, const Layer& layer, Value h) const {

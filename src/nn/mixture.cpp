@@ -20,7 +20,8 @@ Value mixture(Graph& g, const Mixture& mixture, Value x) {
 }
 
 Value feed_forward(Graph& g, const FeedForward& layer, Value x) {
-  return layer.mixture ? mixture(g, *layer.mixture, x) : gated_mlp(g, *layer.dense, x);
+  if (layer.mixture) return mixture(g, *layer.mixture, x);
+  return layer.plain ? plain_mlp(g, *layer.plain, x) : gated_mlp(g, *layer.dense, x);
 }
 
 }  // namespace pome::nn
