@@ -75,14 +75,13 @@ bool check_weights(const fs::path& folder) {
   return false;
 }
 
-Place open_folder(const fs::path& folder, std::string name, Place::Kind kind) {
+void check_folder(const fs::path& folder) {
   std::error_code none;
   const bool weights = check_weights(folder);
   if (!fs::exists(folder / "config.json", none)) {
     fail(ErrorKind::not_found, "{}: not a model folder: it has no config.json", folder.string());
   }
   if (!weights) fail(ErrorKind::not_found, "{}: the folder has no *.safetensors file", folder.string());
-  return {.kind = kind, .name = std::move(name), .folder = folder, .commit = {}, .alias = {}};
 }
 
 // The files of a snapshot that a model cannot do without and that are not there: links whose blob is gone,
@@ -156,7 +155,7 @@ std::optional<std::string> find_commit(const CachedRepo& repository, const std::
   return found;
 }
 
-Place open_hub(const hub::RepoName& hub, const Paths& paths) {
+Place locate_hub(const hub::RepoName& hub, const Paths& paths) {
   const std::string name = hub.id();
   const std::string revision = hub.revision_or_main();
   if (!hub::is_revision(revision)) fail(ErrorKind::usage, "\"{}\" cannot be a revision", revision);
@@ -176,18 +175,29 @@ Place open_hub(const hub::RepoName& hub, const Paths& paths) {
   }
   Place place{.kind = Place::Kind::hub, .name = name, .folder = snapshot, .commit = *commit, .alias = {}};
   if (!hub.revision.empty()) place.name += "@" + hub.revision;
-  const std::vector<std::string> missing = missing_files(snapshot);
+  return place;
+}
+
+void check_snapshot(const Place& place) {
+  const std::string name = place.name.substr(0, place.name.find('@'));
+  const std::vector<std::string> missing = missing_files(place.folder);
   if (!missing.empty()) {
-    if (std::find(missing.begin(), missing.end(), "config.json") != missing.end()) check_weights(snapshot);
+    if (std::find(missing.begin(), missing.end(), "config.json") != missing.end()) {
+      check_weights(place.folder);
+    }
     throw error(ErrorKind::corrupt, "{}: the snapshot is incomplete: {} missing (download interrupted?)",
                 name, short_list(missing))
         .with_hint(fmt::format("pome pull {}", place.name));
   }
-  if (!check_weights(snapshot)) {
+  if (!check_weights(place.folder)) {
     throw error(ErrorKind::corrupt, "{}: the snapshot has no *.safetensors file", name)
         .with_hint(fmt::format("pome pull {}", place.name));
   }
-  return place;
+}
+
+void check(const Place& place) {
+  if (!place.file.empty()) refuse_foreign(place.folder / place.file, *foreign(place.file));
+  place.kind == Place::Kind::hub ? check_snapshot(place) : check_folder(place.folder);
 }
 
 // The name that contains the word ("qwen3-0.6b" without organization), or is spelled most like it.
@@ -218,49 +228,62 @@ std::optional<std::string> suggestion(std::string_view word, const std::vector<s
   throw missing;
 }
 
-Place resolve_name(std::string_view model, const Paths& paths) {
+Place locate_name(std::string_view model, const Paths& paths) {
   std::error_code none;
+  const auto folder_place = [](Place::Kind kind, std::string name, const fs::path& folder) {
+    return Place{.kind = kind, .name = std::move(name), .folder = folder, .commit = {}, .alias = {}};
+  };
   if (model == "demo") {
     if (!fs::exists(paths.demo / "config.json", none)) {
       throw error(ErrorKind::not_found, "the bundled model is not there: expected it in {}",
                   paths.demo.string())
           .with_hint("set POME_DEMO to its folder");
     }
-    return open_folder(paths.demo, "demo", Place::Kind::demo);
+    return folder_place(Place::Kind::demo, "demo", paths.demo);
   }
   const fs::path path = model;
-  if (fs::is_directory(path, none)) return open_folder(path, std::string(model), Place::Kind::folder);
+  if (fs::is_directory(path, none)) return folder_place(Place::Kind::folder, std::string(model), path);
   if (fs::exists(path, none)) {
-    if (const Foreign* row = foreign(path)) refuse_foreign(path, *row);
-    fail(ErrorKind::unsupported, "{}: a file; a model is a folder with config.json and safetensors files",
-         model);
+    if (foreign(path) == nullptr) {
+      fail(ErrorKind::unsupported, "{}: a file; a model is a folder with config.json and safetensors files",
+           model);
+    }
+    Place place = folder_place(Place::Kind::folder, std::string(model), path.parent_path());
+    place.file = path.filename().string();
+    return place;
   }
   if (const auto known = Folders(paths).find(model)) {
-    return open_folder(known->folder, known->name, Place::Kind::folder);
+    return folder_place(Place::Kind::folder, known->name, known->folder);
   }
   if (const auto hub = hub::parse_repo_name(model);
       hub && fs::is_directory(repository_folder(*hub, paths), none)) {
-    return open_hub(*hub, paths);
+    return locate_hub(*hub, paths);
   }
   fail_unknown(model, paths);
 }
 
-}  // namespace
-
-Place resolve(std::string_view model, const Paths& paths) {
+Place found(std::string_view model, const Paths& paths, void (*look)(const Place&)) {
   if (model.empty()) fail(ErrorKind::usage, "the model's name is empty");
   if (model.find('\0') != std::string_view::npos) fail(ErrorKind::usage, "the model's name has a zero byte");
-  if (model == "demo") return resolve_name(model, paths);
-  if (std::optional<Alias> alias = Aliases(paths).find(model)) {
-    try {
-      Place place = resolve_name(alias->model, paths);
-      place.alias = std::move(*alias);
-      return place;
-    } catch (Error& error) {
-      throw std::move(error).in(fmt::format("alias {}", model));
-    }
+  std::optional<Alias> alias;
+  if (model != "demo") alias = Aliases(paths).find(model);
+  try {
+    Place place = locate_name(alias ? alias->model : model, paths);
+    look(place);
+    place.alias = std::move(alias);
+    return place;
+  } catch (Error& error) {
+    if (alias) throw std::move(error).in(fmt::format("alias {}", model));
+    throw;
   }
-  return resolve_name(model, paths);
+}
+
+}  // namespace
+
+Place resolve(std::string_view model, const Paths& paths) { return found(model, paths, check); }
+
+Place locate(std::string_view model, const Paths& paths) {
+  return found(model, paths, [](const Place&) {});
 }
 
 bool names_a_model(std::string_view word, const Paths& paths) {
@@ -293,7 +316,9 @@ std::vector<std::string> local_names(const Paths& paths) {
     const auto repository = id ? hub::parse_repo_name(*id) : std::nullopt;
     if (!repository) continue;
     try {
-      names.push_back(open_hub(*repository, paths).name);
+      const Place place = locate_hub(*repository, paths);
+      check(place);
+      names.push_back(place.name);
     } catch (const Error&) {
       // An incomplete model is no suggestion.
     }

@@ -16,6 +16,7 @@ struct Place {
   enum class Kind { demo, folder, hub } kind = Kind::folder;
   std::string name;            // how to call it again: "demo", the folder, "org/name"
   fs::path folder;             // holds config.json
+  std::string file = {};       // locate() only: the one file of `folder` that was named
   std::string commit;          // hub: 40 hex digits
   std::optional<Alias> alias;  // the alias by which it was found
 };
@@ -28,6 +29,10 @@ struct Place {
 // files that are missing), unsupported (GGUF, PyTorch, NumPy or single safetensors files; the hint is the
 // convert command).
 Place resolve(std::string_view model, const Paths& paths);
+
+// The same without a look at what is in it: whatever format it has, complete or not, and also a single file
+// with a model's ending. Throws Error(not_found) where nothing is there.
+Place locate(std::string_view model, const Paths& paths);
 
 // Whether the first word of `pome run` names a model: `demo`, an alias, an existing or imported folder, a
 // file with a model's ending, or the shape of a name (org/name) or of a path (./name, or a file that is
