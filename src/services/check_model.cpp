@@ -91,7 +91,7 @@ class Checker {
       return;
     if (file.name.ends_with("vocab.json") || file.name.ends_with("added_tokens.json")) return;
     try {
-      parse_json(read_file(folder_ / file.name, longest_json), file.name);
+      load_json(folder_ / file.name);
     } catch (const Error& error) {
       add(Grade::error, file.name == "config.json" ? "config" : "file", file.name,
           message_of(error, file.name));

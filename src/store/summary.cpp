@@ -93,9 +93,11 @@ class Reader {
   bool has(std::string_view name) const { return find(name) != nullptr; }
 
   Json read_json(std::string_view name) {
-    if (!has(name)) return Json::object();
+    const FolderFile* file = find(name);
+    if (file == nullptr) return Json::object();
     try {
-      Json json = parse_json(read_file(folder_ / name, longest_config), name);
+      if (file->bytes > longest_config) fail(ErrorKind::resource, "{}: too long for a config", name);
+      Json json = load_json(folder_ / name);
       if (json.is_object()) return json;
       out_.missing.push_back(fmt::format("{} (no object)", name));
     } catch (const Error& error) {
@@ -160,13 +162,32 @@ class Reader {
       std::string mode = text(*found, "mode");
       if (mode.empty()) mode = text(*found, "quant_method");
       if (bits == 0 && mode.empty()) continue;
-      if (bits == 0) bits = contains(mode, "4") ? 4 : 8;  // mxfp4, nvfp4, fp8
+      if (bits == 0) bits = bits_of_method(*found, mode);
       out_.bits = bits;
       out_.quantization = mode.empty() || mode == "affine"       ? fmt::format("{}bit", bits)
                           : contains(mode, std::to_string(bits)) ? mode
                                                                  : fmt::format("{} {}bit", mode, bits);
       return;
     }
+  }
+
+  // Of methods that do not say "bits".
+  static int bits_of_method(const Json& settings, const std::string& mode) {
+    const auto four = settings.find("load_in_4bit");  // bitsandbytes
+    if (four != settings.end() && four->is_boolean() && four->get<bool>()) return 4;
+    if (const auto groups = settings.find("config_groups");  // compressed-tensors
+        groups != settings.end() && groups->is_object()) {
+      for (const Json& group : *groups) {
+        const auto weights = group.is_object() ? group.find("weights") : group.end();
+        if (weights == group.end() || !weights->is_object()) continue;
+        const auto bits = weights->find("num_bits");
+        if (bits != weights->end() && bits->is_number_unsigned() && bits->get<std::uint64_t>() <= 64) {
+          return bits->get<int>();
+        }
+      }
+    }
+    if (mode == "bitnet") return 2;
+    return contains(mode, "4") ? 4 : 8;  // mxfp4, nvfp4, fp8
   }
 
   // The type of most elements of the first weight file.
@@ -229,17 +250,6 @@ class Reader {
     find_missing_shards();
   }
 
-  bool has_chat_template() const {
-    if (has("chat_template.jinja") || has("chat_template.json")) return true;
-    const FolderFile* file = find("tokenizer_config.json");
-    if (file == nullptr || file->bytes > longest_config) return false;
-    try {
-      return contains(read_file(folder_ / file->name, longest_config), "\"chat_template\"");
-    } catch (const Error&) {
-      return false;
-    }
-  }
-
   void find_task(std::string_view name) {
     const std::string low = lower(name.substr(name.rfind('/') + 1));
     for (const TaskRow& row : name_tasks) {
@@ -253,7 +263,7 @@ class Reader {
     for (const TaskRow& row : architecture_tasks) {
       if (out_.task.empty() && contains(out_.architecture, row.theirs)) out_.task = row.ours;
     }
-    if (out_.task == "generate" && has_chat_template()) out_.task = "chat";
+    if (out_.task == "generate" && has_chat_template(folder_, files_)) out_.task = "chat";
   }
 
   const fs::path& folder_;
@@ -290,6 +300,19 @@ std::vector<FolderFile> folder_files(const ScannedRevision& revision) {
     if (!file.name.starts_with(".")) files.push_back({file.name, file.bytes, file.present});
   }
   return files;
+}
+
+bool has_chat_template(const fs::path& folder, const std::vector<FolderFile>& files) {
+  for (const FolderFile& file : files) {
+    if (!file.present) continue;
+    if (file.name == "chat_template.jinja" || file.name == "chat_template.json") return true;
+    if (file.name != "tokenizer_config.json" || file.bytes > longest_config) continue;
+    try {
+      if (contains(read_file(folder / file.name, longest_config), "\"chat_template\"")) return true;
+    } catch (const Error&) {  // unreadable, as others will say
+    }
+  }
+  return false;
 }
 
 Summary summarise(const fs::path& folder, const std::vector<FolderFile>& files, std::string_view name) {

@@ -37,6 +37,9 @@ struct Summary {
 std::vector<FolderFile> folder_files(const fs::path& folder);
 std::vector<FolderFile> folder_files(const ScannedRevision& revision);
 
+// Whether the folder says how a conversation is written, in a file of its own or beside the tokenizer.
+bool has_chat_template(const fs::path& folder, const std::vector<FolderFile>& files);
+
 // name is "org/name" or whatever the model is called: it decides where config and card leave open what a
 // model is for. Never throws for what a file says; a config that cannot be read is one of `missing`.
 Summary summarise(const fs::path& folder, const std::vector<FolderFile>& files, std::string_view name);

@@ -56,6 +56,14 @@ TEST(Summary, TellsTaskAndBits) {
                 "fp32", 32},
            Case{R"({"architectures": ["X"], "quantization_config": {"quant_method": "gptq", "bits": 4}})",
                 "org/x", "", "gptq 4bit", "", 4},
+           Case{R"({"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": true}})",
+                "org/bnb", "", "bitsandbytes 4bit", "", 4},
+           Case{R"({"quantization_config": {"quant_method": "compressed-tensors", "config_groups":
+                {"group_0": {"weights": {"num_bits": 4}}}}})",
+                "org/ct", "", "compressed-tensors 4bit", "", 4},
+           Case{R"({"quantization_config": {"quant_method": "bitnet"}})", "org/bn", "", "bitnet 2bit", "", 2},
+           Case{R"({"dtype": "bfloat16", "time_step_limit": [0.0, Infinity]})", "org/mamba", "", "", "bf16",
+                16},
            Case{R"({"architectures": "wrong", "quantization": 4})", "org/x", "", "", "", 0},
        }) {
     const FakeStore store;
