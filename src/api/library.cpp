@@ -53,7 +53,9 @@ std::string Model::detokenize(std::span<const std::int32_t> tokens) const {
 std::string Model::name() const { return impl_->model->place.name; }
 std::string Model::folder() const { return impl_->model->place.folder.string(); }
 int Model::context_length() const { return impl_->model->info().context_length; }
-std::string Model::facts_json() const { return services::inspect(impl_->model->place).to_json().dump(); }
+std::string Model::facts_json() const {
+  return services::inspect(services::local_source(impl_->model->place)).to_json().dump();
+}
 
 std::string_view version() { return POME_VERSION; }
 

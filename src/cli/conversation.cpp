@@ -37,7 +37,7 @@ void choose_model(Conversation& conversation, const store::Paths& paths) {
   } else {
     conversation.model = services::default_model(paths);
   }
-  if (!conversation.no_pull) fetch_if_missing(conversation.model, paths);
+  fetch_if_missing(conversation.model, paths, !conversation.no_pull);
 }
 
 void check_settings(const services::Settings& settings) {

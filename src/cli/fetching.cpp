@@ -8,6 +8,8 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "hub/names.h"
+#include "services/similar_names.h"
+#include "store/hf_cache.h"
 #include "store/resolve.h"
 
 namespace pome::cli {
@@ -162,19 +164,25 @@ fs::path fetch(const services::PullPlan& plan, services::PullOptions options, Fe
   }
 }
 
-void fetch_if_missing(const std::string& model, const store::Paths& paths) {
+void fetch_if_missing(const std::string& model, const store::Paths& paths, bool may_fetch) {
   const auto alias = store::Aliases(paths).find(model);
   const auto name = hub::parse_repo_name(alias ? alias->model : model);
   std::error_code none;
   if (!name || fs::exists(model, none)) return;
+  services::PullOptions options;
+  options.paths = paths;
   try {
     store::resolve(model, paths);
     return;
   } catch (const Error& e) {
     if (e.kind() != ErrorKind::not_found && e.kind() != ErrorKind::corrupt) throw;
+    if (!may_fetch) {
+      // Of a model that is here in part, store::resolve knows more.
+      if (fs::exists(store::CachedRepo(paths.hf_cache, name->id()).folder(), none)) throw;
+      hub::Hub hub(options.hub);
+      throw services::explain_absent(e, name->id(), paths, hub);
+    }
   }
-  services::PullOptions options;
-  options.paths = paths;
   services::PullRequest request;
   request.id = name->id();
   request.revision = name->revision;

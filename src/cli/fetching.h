@@ -23,6 +23,9 @@ fs::path fetch(const services::PullPlan& plan, services::PullOptions options, Fe
 // For verbs that use a model: where `model`, or the model of the alias of that name, has the shape
 // org/name[@revision] and is not here, or not all of it, fetches it after saying what that means. Anything
 // else is left to store::resolve. Throws as plan_pull and pull do.
-void fetch_if_missing(const std::string& model, const store::Paths& paths);
+//
+// Without `fetch` it is only said what would have to be fetched, or which real names are like one that is
+// none: Error(not_found).
+void fetch_if_missing(const std::string& model, const store::Paths& paths, bool fetch = true);
 
 }  // namespace pome::cli

@@ -1,75 +1,19 @@
 #include "services/inspect.h"
 
 #include <algorithm>
-#include <map>
 
 #include "base/error.h"
+#include "formats/model_tensors.h"
 #include "graph/backend.h"
+#include "hub/names.h"
 #include "models/model.h"
-#include "nn/linear.h"
 #include "services/text_model.h"
 #include "services/tokenizer_kind.h"
-#include "store/model_card.h"
 
 namespace pome::services {
 namespace {
 
-// What most of the parameters are: keys by how many of them there are.
-template <class Key>
-Key commonest(const std::map<Key, std::uint64_t>& counts) {
-  const auto most = std::max_element(counts.begin(), counts.end(),
-                                     [](const auto& a, const auto& b) { return a.second < b.second; });
-  return most == counts.end() ? Key{} : most->first;
-}
-
-void count_parameters(const models::LoadedModel& loaded, ModelFacts& facts) {
-  const nn::QuantizationConfig config =
-      nn::parse_quantization(loaded.config, (loaded.folder / "config.json").string());
-  std::map<std::tuple<std::string, int, int>, std::uint64_t> quantizations;
-  std::map<std::string, std::uint64_t> dtypes;
-  for (const formats::Tensor& tensor : loaded.tensors) {
-    const auto unused = std::find(loaded.unused_tensors.begin(), loaded.unused_tensors.end(), tensor.name);
-    if (unused != loaded.unused_tensors.end()) continue;
-    const auto dot = tensor.name.rfind('.');
-    const std::string module = dot == std::string::npos ? "" : tensor.name.substr(0, dot);
-    const std::string part = tensor.name.substr(dot + 1);
-    const bool quantized =
-        loaded.tensors.contains(module + ".scales") && loaded.tensors.contains(module + ".weight");
-    auto elements = static_cast<std::uint64_t>(tensor.elements());
-    if (!quantized) {
-      dtypes[std::string(dtype_name(tensor.dtype))] += elements;
-    } else if (part == "weight") {
-      const auto own = config.modules.find(module);
-      const auto& setting = own != config.modules.end() && own->second ? own->second : config.general;
-      const graph::Quantization quantization = setting.value_or(graph::Quantization{});
-      elements = elements * 32 / static_cast<std::uint64_t>(quantization.bits);
-      quantizations[{quantization.mode, quantization.bits, quantization.group_size}] += elements;
-    } else if (part == "scales" || part == "biases") {
-      continue;  // how the weight is written, not parameters of their own
-    }
-    facts.parameters += elements;
-  }
-  facts.dtype = commonest(dtypes);
-  facts.quantization = "none";
-  if (!quantizations.empty()) {
-    const auto [mode, bits, group_size] = commonest(quantizations);
-    facts.quantization = fmt::format("{} {} bit, groups of {}", mode, bits, group_size);
-    if (quantizations.size() > 1) facts.quantization += ", some modules otherwise";
-    facts.quantization_bits = bits;
-    facts.quantization_group_size = group_size;
-  }
-  facts.weight_bytes = models::weight_bytes(loaded);
-  if (facts.parameters > 0) {
-    facts.bits_per_weight =
-        static_cast<double>(facts.weight_bytes) * 8 / static_cast<double>(facts.parameters);
-  }
-}
-
-std::string adapter_of(const fs::path& file) {
-  std::error_code none;
-  if (!fs::exists(file, none)) return {};
-  const Json config = load_json(file);
-  if (!config.is_object()) return {};
+std::string adapter_of(const Json& config) {
   const auto parameters = config.find("lora_parameters");
   if (parameters != config.end() && parameters->is_object()) {
     return fmt::format("{}, rank {}, scale {}", json_value<std::string>(config, "fine_tune_type", "lora"),
@@ -79,107 +23,381 @@ std::string adapter_of(const fs::path& file) {
                      json_value<int>(config, "r", 0), json_value<double>(config, "lora_alpha", 0));
 }
 
-void list_files(const fs::path& folder, ModelFacts& facts) {
-  std::error_code none;
-  for (fs::recursive_directory_iterator it(folder, none), end; !none && it != end; it.increment(none)) {
-    if (it->path().filename().string().starts_with(".")) {
-      it.disable_recursion_pending();
-      continue;
+// The number under the first of the names, in the config or in that of its text model.
+int config_number(const Json& config, std::initializer_list<const char*> names) {
+  const auto inner = config.find("text_config");
+  for (const Json* object : {&config, inner != config.end() ? &*inner : nullptr}) {
+    if (object == nullptr || !object->is_object()) continue;
+    for (const char* name : names) {
+      const auto value = object->find(name);
+      if (value != object->end() && value->is_number_unsigned() && value->get<std::uint64_t>() < (1U << 31)) {
+        return value->get<int>();
+      }
     }
-    if (!it->is_regular_file(none)) continue;  // follows the links of the cache
-    facts.files.push_back({it->path().lexically_relative(folder).string(), it->file_size(none)});
-    facts.total_bytes += facts.files.back().bytes;
   }
-  std::sort(facts.files.begin(), facts.files.end(),
-            [](const FileFact& a, const FileFact& b) { return a.name < b.name; });
+  return 0;
 }
 
-void describe_text(const fs::path& folder, ModelFacts& facts) {
-  try {
-    const std::shared_ptr<const TextModel> text = TextModel::open(folder);
-    std::string kind = tokenizer_kind(folder / "tokenizer.json");
-    const auto there = [&](const char* name) { return fs::exists(folder / name); };
-    if (!there("tokenizer.json") && !there("vocab.json")) {
-      kind = there("tokenizer.model") || there("spiece.model") ? "SentencePiece" : "tiktoken";
+class Inspector {
+ public:
+  Inspector(const ModelSource& source, int context_tokens, const graph::CacheOptions& cache)
+      : source_(source), context_tokens_(context_tokens), cache_(cache) {}
+
+  ModelFacts facts() {
+    facts_.name = source_.name;
+    if (!source_.hub) facts_.folder = source_.file.empty() ? source_.folder : source_.folder / source_.file;
+    facts_.commit = source_.commit;
+    facts_.hub = source_.hub;
+    summary_ = store::summarise(source_.folder, source_.files, source_.name);
+    list_files();
+    facts_.format = summary_.format;
+    facts_.task = summary_.task;
+    facts_.missing = summary_.missing;
+    facts_.licence = summary_.card.licence;
+    facts_.base_models = summary_.card.base_models;
+    facts_.library = summary_.card.library;
+    facts_.architecture = summary_.architecture;
+    facts_.model_type = summary_.family;
+    facts_.fused = summary_.fused_adapter;
+    read_config();
+    if (summary_.format == "gguf") {
+      read_gguf();
+    } else if (!load()) {
+      count_files();
     }
-    facts.tokenizer = fmt::format("{}, {} tokens", kind.empty() ? "BPE" : kind, text->tokenizer().size());
-    facts.chat_template = text->has_chat_template();
-  } catch (const Error& error) {
-    // The weights can be shown without; a tokenizer that is there and broken is another matter.
-    if (error.kind() != ErrorKind::not_found) throw;
+    if (facts_.weights.parameters > 0) {
+      facts_.bits_per_weight =
+          static_cast<double>(facts_.weights.bytes) * 8 / static_cast<double>(facts_.weights.parameters);
+    } else if (source_.hub) {
+      facts_.weights.parameters = source_.hub->parameters;
+    }
+    read_adapter();
+    describe_text();
+    if (has("generation_config.json"))
+      facts_.generation_defaults = generation_config_settings(source_.folder);
+    return std::move(facts_);
   }
-}
+
+ private:
+  bool has(std::string_view name) const {
+    return std::any_of(source_.files.begin(), source_.files.end(),
+                       [&](const auto& f) { return f.name == name && f.present; });
+  }
+
+  void list_files() {
+    for (const store::FolderFile& file : source_.files) {
+      if (!file.present) continue;
+      facts_.files.push_back({file.name, file.bytes});
+      facts_.total_bytes += file.bytes;
+    }
+  }
+
+  // What the config says of any model, known to us or not.
+  void read_config() {
+    if (!has("config.json")) return;
+    config_ = load_json(source_.folder / "config.json");
+    if (!config_.is_object())
+      fail(ErrorKind::corrupt, "{}: expected an object", (source_.folder / "config.json").string());
+    facts_.context_length = config_number(config_, {"max_position_embeddings", "n_positions", "max_seq_len"});
+    facts_.vocab_size = config_number(config_, {"vocab_size"});
+    facts_.hidden_size = config_number(config_, {"hidden_size", "n_embd", "d_model"});
+    facts_.layers = config_number(config_, {"num_hidden_layers", "n_layer", "num_layers"});
+    if (const auto from = config_.find("fused_from"); from != config_.end() && from->is_string()) {
+      facts_.fused_from = from->get<std::string>();
+    }
+  }
+
+  void cannot_run(std::string why, std::string next = "") {
+    facts_.runs = false;
+    facts_.why_not = std::move(why);
+    facts_.next = std::move(next);
+  }
+
+  // Without the folder, which the reader knows, or which is none of his.
+  std::string message_of(const Error& error) const {
+    std::string text = error.what();
+    for (const std::string& prefix : {source_.folder.string() + "/", source_.folder.string() + ": "}) {
+      for (auto at = text.find(prefix); at != std::string::npos; at = text.find(prefix))
+        text.erase(at, prefix.size());
+    }
+    return text;
+  }
+
+  // The whole model as `run` opens it. False: it does not run, and why_not says why.
+  bool load() {
+    if (facts_.format == "pytorch") {
+      cannot_run("PyTorch weights (pickle), which have to be converted first");
+      return false;
+    }
+    if (!source_.headers) {
+      try {
+        facts_.family = models::find_arch(config_).name;
+      } catch (const Error& error) {
+        cannot_run(message_of(error), error.hint());
+      }
+      return false;
+    }
+    if (!source_.file.empty()) {
+      cannot_run("one file, not a model folder");
+      return false;
+    }
+    if (!facts_.missing.empty()) {
+      cannot_run("incomplete");
+      return false;
+    }
+    try {
+      describe(*models::load_model(source_.folder));
+      return true;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::unsupported && error.kind() != ErrorKind::not_found) throw;
+      cannot_run(message_of(error), error.hint());
+      return false;
+    }
+  }
+
+  void describe(const models::LoadedModel& loaded) {
+    const models::Info& info = loaded.model->info();
+    facts_.runs = true;
+    facts_.allows_lora = true;
+    facts_.family = info.family;
+    facts_.model_type = info.model_type;
+    facts_.context_length = info.context_length;
+    facts_.vocab_size = info.vocab_size;
+    facts_.hidden_size = info.hidden_size;
+    facts_.layers = info.num_hidden_layers;
+    facts_.tied_embeddings = info.tied_embeddings;
+    facts_.unused_tensors = loaded.unused_tensors;
+    count_weights(loaded.tensors, loaded.config, summary_.quantization, bits(),
+                  {loaded.unused_tensors.begin(), loaded.unused_tensors.end()}, "", facts_.weights);
+
+    const int element_bytes = graph::make_backend()->cache_element_bytes();
+    const graph::CachePlan plan = loaded.model->cache_plan();
+    facts_.memory_context = context_tokens_ > 0 ? context_tokens_ : info.context_length;
+    facts_.memory_bytes =
+        facts_.weights.bytes + graph::cache_bytes(plan, cache_, facts_.memory_context, element_bytes);
+    facts_.state_bytes = graph::cache_bytes(plan, cache_, 0, element_bytes);
+    facts_.kv_bytes_per_token = graph::cache_bytes(plan, cache_, 1, element_bytes) - facts_.state_bytes;
+  }
+
+  int bits() const { return summary_.quantization.empty() ? 0 : summary_.bits; }
+
+  // The tensors of a model that does not run, file by file: a pipeline has the same names in several
+  // components.
+  void count_files() {
+    if (!source_.headers) return;
+    for (const store::FolderFile& file : source_.files) {
+      if (!file.present || !file.name.ends_with(".safetensors")) continue;
+      const auto slash = file.name.find('/');
+      if (slash != std::string::npos && facts_.format != "diffusers") continue;
+      std::error_code none;
+      if (!fs::exists(source_.folder / file.name, none)) continue;  // one that nobody loads
+      const formats::SafetensorsFile opened = formats::open_safetensors(source_.folder / file.name);
+      count_weights(opened.tensors, config_, summary_.quantization, bits(), {},
+                    slash == std::string::npos ? "" : file.name.substr(0, slash), facts_.weights);
+    }
+  }
+
+  // Of several files the one with the commonest quantization, or of shards all; which one, its name says.
+  void read_gguf() {
+    cannot_run("GGUF files, which have to be converted first");
+    std::error_code none;
+    for (const store::FolderFile* file : gguf_files(source_.files)) {
+      const fs::path path = source_.folder / file->name;
+      if (!fs::exists(path, none)) continue;
+      const auto mapped = MappedFile::open(path);
+      const auto header = formats::parse_gguf_header(mapped->bytes(), mapped->bytes().size(), path.string());
+      if (!header) continue;
+      facts_.described_files.push_back(file->name);
+      count_weights(*header, facts_.weights);
+      describe(*header);
+    }
+  }
+
+  void describe(const formats::GgufHeader& header) {
+    const std::string type = header.text("general.architecture");
+    if (type.empty()) return;  // of shards, the first says it for all
+    facts_.model_type = type;
+    const auto number = [&](const char* name) {
+      return static_cast<int>(std::min<std::uint64_t>(header.number(type + name), 1U << 30));
+    };
+    facts_.context_length = number(".context_length");
+    facts_.hidden_size = number(".embedding_length");
+    facts_.layers = number(".block_count");
+    facts_.vocab_size =
+        static_cast<int>(std::min<std::uint64_t>(header.number("tokenizer.ggml.tokens"), 1U << 30));
+    facts_.chat_template = !header.text("tokenizer.chat_template").empty();
+    facts_.tokenizer = header.text("tokenizer.ggml.model");
+    if (facts_.licence.empty()) facts_.licence = header.text("general.license");
+    const std::string address = header.text("general.base_model.0.repo_url");
+    const auto host = address.find("://");
+    const auto path = host == std::string::npos ? host : address.find('/', host + 3);
+    if (facts_.base_models.empty() && path != std::string::npos &&
+        hub::parse_repo_name(address.substr(path + 1))) {
+      facts_.base_models.push_back(address.substr(path + 1));
+    }
+  }
+
+  void read_adapter() {
+    if (!has("adapter_config.json")) return;
+    const Json config = load_json(source_.folder / "adapter_config.json");
+    if (!config.is_object()) return;
+    facts_.adapter = adapter_of(config);
+    for (const char* key : {"base_model_name_or_path", "model"}) {  // PEFT, mlx-lm
+      const auto base = config.find(key);
+      if (facts_.base_models.empty() && base != config.end() && base->is_string()) {
+        facts_.base_models.push_back(base->get<std::string>());
+      }
+    }
+    if (has("config.json")) return;
+    facts_.missing.clear();  // an adapter is one without
+    cannot_run("an adapter, which needs its model",
+               facts_.base_models.empty()
+                   ? ""
+                   : fmt::format("pome run {} --adapter-path {}", shell_word(facts_.base_models.front()),
+                                 source_.hub ? "FOLDER" : shell_word(source_.folder)));
+  }
+
+  void describe_text() {
+    if (!source_.file.empty() || facts_.format == "gguf") return;
+    const fs::path& folder = source_.folder;
+    std::string kind = tokenizer_kind(folder / "tokenizer.json");
+    if (!has("tokenizer.json") && !has("vocab.json")) {
+      const bool pieces = has("tokenizer.model") || has("spiece.model");
+      const bool tiktoken = std::any_of(source_.files.begin(), source_.files.end(),
+                                        [](const auto& f) { return f.name.ends_with(".tiktoken"); });
+      kind = pieces ? "SentencePiece" : tiktoken ? "tiktoken" : "";
+    } else if (kind.empty()) {
+      kind = "BPE";
+    }
+    facts_.tokenizer = kind;
+    facts_.chat_template = store::has_chat_template(folder, source_.files);
+    if (source_.hub) return;  // vocabularies are large
+    try {
+      const std::shared_ptr<const TextModel> text = TextModel::open(folder);
+      facts_.tokenizer = fmt::format("{}, {} tokens", kind.empty() ? "BPE" : kind, text->tokenizer().size());
+      facts_.chat_template = text->has_chat_template();
+    } catch (const Error& error) {
+      // The weights can be shown without; a tokenizer that is there and broken is another matter.
+      if (error.kind() == ErrorKind::not_found) {
+        facts_.tokenizer.clear();
+      } else if (facts_.runs.value_or(false)) {
+        throw;
+      }
+    }
+  }
+
+  const ModelSource& source_;
+  int context_tokens_;
+  const graph::CacheOptions& cache_;
+  store::Summary summary_;
+  Json config_ = Json::object();
+  ModelFacts facts_;
+};
 
 }  // namespace
 
-ModelFacts inspect(const store::Place& place, int context_tokens, const graph::CacheOptions& cache) {
-  if (context_tokens < 0) fail(ErrorKind::usage, "context is {}, expected 0 or more", context_tokens);
-  const std::shared_ptr<models::LoadedModel> loaded = models::load_model(place.folder);
-  const models::Info& info = loaded->model->info();
-  ModelFacts facts;
-  facts.name = place.name;
-  facts.folder = place.folder;
-  facts.commit = place.commit;
-  if (const auto list = loaded->config.find("architectures");
-      list != loaded->config.end() && list->is_array() && !list->empty() && list->front().is_string()) {
-    facts.architecture = list->front().get<std::string>();
+std::vector<const store::FolderFile*> gguf_files(const std::vector<store::FolderFile>& files) {
+  std::vector<const store::FolderFile*> models;
+  for (const store::FolderFile& file : files) {
+    const bool projector = file.name.find("mmproj") != std::string::npos;  // of images, beside the model
+    if (file.present && file.name.ends_with(".gguf") && !projector) models.push_back(&file);
   }
-  facts.family = info.family;
-  facts.model_type = info.model_type;
-  facts.context_length = info.context_length;
-  facts.vocab_size = info.vocab_size;
-  facts.hidden_size = info.hidden_size;
-  facts.layers = info.num_hidden_layers;
-  facts.tied_embeddings = info.tied_embeddings;
-  facts.unused_tensors = loaded->unused_tensors;
-  count_parameters(*loaded, facts);
+  if (models.empty()) return models;
+  const auto common = std::find_if(models.begin(), models.end(),
+                                   [](const auto* f) { return f->name.find("Q4_K_M") != std::string::npos; });
+  const std::string name = (common == models.end() ? models.front() : *common)->name;
+  const auto of = name.rfind("-of-");
+  const auto dash = of == std::string::npos || of == 0 ? of : name.rfind('-', of - 1);
+  const std::string stem = dash == std::string::npos ? name : name.substr(0, dash + 1);
+  const std::string rest = dash == std::string::npos ? "" : name.substr(of);
+  std::erase_if(models,
+                [&](const auto* f) { return !f->name.starts_with(stem) || !f->name.ends_with(rest); });
+  return models;
+}
 
-  const int element_bytes = graph::make_backend()->cache_element_bytes();
-  const graph::CachePlan plan = loaded->model->cache_plan();
-  facts.memory_context = context_tokens > 0 ? context_tokens : info.context_length;
-  facts.memory_bytes =
-      facts.weight_bytes + graph::cache_bytes(plan, cache, facts.memory_context, element_bytes);
-  facts.state_bytes = graph::cache_bytes(plan, cache, 0, element_bytes);
-  facts.kv_bytes_per_token = graph::cache_bytes(plan, cache, 1, element_bytes) - facts.state_bytes;
+ModelSource local_source(const store::Place& place) {
+  ModelSource source;
+  source.name = place.name;
+  source.folder = place.folder;
+  source.file = place.file;
+  source.commit = place.commit;
+  if (place.file.empty()) {
+    source.files = store::folder_files(place.folder);
+    return source;
+  }
+  std::error_code none;
+  source.files.push_back({place.file, fs::file_size(place.folder / place.file, none)});
+  return source;
+}
 
-  list_files(place.folder, facts);
-  facts.licence = store::read_model_card(place.folder / "README.md").licence;
-  facts.adapter = adapter_of(place.folder / "adapter_config.json");
-  describe_text(place.folder, facts);
-  facts.generation_defaults = generation_config_settings(place.folder);
-  return facts;
+ModelFacts inspect(const ModelSource& source, int context_tokens, const graph::CacheOptions& cache) {
+  if (context_tokens < 0) fail(ErrorKind::usage, "context is {}, expected 0 or more", context_tokens);
+  return Inspector(source, context_tokens, cache).facts();
 }
 
 Json ModelFacts::to_json() const {
-  Json list = Json::array();
+  const auto or_null = [](const auto& value) {
+    return value == std::decay_t<decltype(value)>{} ? Json() : Json(value);
+  };
+  Json list = Json::array(), layer_list = Json::array();
   for (const FileFact& file : files) list.push_back({{"name", file.name}, {"bytes", file.bytes}});
-  const auto or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
+  for (const LayerFacts& layer : weights.layers) {
+    layer_list.push_back({{"kind", layer.kind},
+                          {"parameters", layer.parameters},
+                          {"bytes", layer.bytes},
+                          {"bits_per_weight", layer.bits()}});
+  }
+  Json remote;
+  if (hub) {
+    remote = {{"host", hub->host},
+              {"renamed_to", or_null(hub->renamed_to)},
+              {"last_modified", or_null(hub->modified)},
+              {"downloads", hub->downloads},
+              {"likes", hub->likes},
+              {"gated", hub->gated},
+              {"pull_bytes", hub->pull_bytes}};
+  }
   return {{"name", name},
-          {"folder", folder.string()},
+          {"here", !hub.has_value()},
+          {"folder", or_null(folder.string())},
           {"commit", or_null(commit)},
-          {"architecture", architecture},
-          {"family", family},
-          {"model_type", model_type},
-          {"parameters", parameters},
-          {"weight_bytes", weight_bytes},
-          {"bits_per_weight", bits_per_weight},
-          {"quantization", quantization},
-          {"quantization_bits", quantization_bits > 0 ? Json(quantization_bits) : Json()},
-          {"quantization_group_size", quantization_bits > 0 ? Json(quantization_group_size) : Json()},
-          {"dtype", or_null(dtype)},
-          {"context_length", context_length},
-          {"vocab_size", vocab_size},
-          {"hidden_size", hidden_size},
-          {"layers", layers},
+          {"hub", std::move(remote)},
+          {"format", or_null(format)},
+          {"task", or_null(task)},
+          {"missing", missing},
+          {"runs", runs ? Json(*runs) : Json()},
+          {"why_not", or_null(why_not)},
+          {"next", or_null(next)},
+          {"architecture", or_null(architecture)},
+          {"family", or_null(family)},
+          {"model_type", or_null(model_type)},
+          {"parameters", or_null(weights.parameters)},
+          {"weight_bytes", or_null(weights.bytes)},
+          {"bits_per_weight", or_null(bits_per_weight)},
+          {"weights", std::move(layer_list)},
+          {"quantization", weights.parameters > 0 ? Json(weights.quantization) : Json()},
+          {"quantization_bits", or_null(weights.bits)},
+          {"quantization_group_size", or_null(weights.group_size)},
+          {"dtype", or_null(weights.dtype)},
+          {"context_length", or_null(context_length)},
+          {"vocab_size", or_null(vocab_size)},
+          {"hidden_size", or_null(hidden_size)},
+          {"layers", or_null(layers)},
           {"tied_embeddings", tied_embeddings},
           {"kv_bytes_per_token", kv_bytes_per_token},
           {"state_bytes", state_bytes},
-          {"memory_context", memory_context},
-          {"memory_bytes", memory_bytes},
+          {"memory_context", or_null(memory_context)},
+          {"memory_bytes", or_null(memory_bytes)},
           {"total_bytes", total_bytes},
-          {"files", list},
+          {"files", std::move(list)},
+          {"described_files", described_files},
           {"licence", or_null(licence)},
+          {"base_models", base_models},
+          {"library", or_null(library)},
           {"adapter", or_null(adapter)},
+          {"allows_lora", allows_lora},
+          {"currently_fused", fused},
+          {"fused_from", or_null(fused_from)},
           {"unused_tensors", unused_tensors},
           {"tokenizer", or_null(tokenizer)},
           {"chat_template", chat_template},

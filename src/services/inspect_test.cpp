@@ -9,40 +9,64 @@
 namespace pome::services {
 namespace {
 
-store::Place place_of(const fs::path& folder) {
-  return {.kind = store::Place::Kind::folder, .name = "tiny", .folder = folder, .commit = {}, .alias = {}};
+ModelFacts facts_of(const fs::path& folder, int context = 0) {
+  const store::Place place{
+      .kind = store::Place::Kind::folder, .name = "tiny", .folder = folder, .commit = {}, .alias = {}};
+  return inspect(local_source(place), context);
 }
 
 TEST(Inspect, CountsADenseModel) {
-  const ModelFacts facts = inspect(place_of(sound_model()), 32);
+  const ModelFacts facts = facts_of(sound_model(), 32);
   // embeddings 32·32; q, o 32·32 and k, v 32·16; gate, up, down 3·24·32; three norms of 32
-  EXPECT_EQ(facts.parameters, 32u * 32 + 2 * 32 * 32 + 2 * 32 * 16 + 3 * 24 * 32 + 3 * 32);
+  EXPECT_EQ(facts.weights.parameters, 32u * 32 + 2 * 32 * 32 + 2 * 32 * 16 + 3 * 24 * 32 + 3 * 32);
   EXPECT_EQ(facts.architecture, "LlamaForCausalLM");
   EXPECT_EQ(facts.family, "llama");
-  EXPECT_EQ(facts.quantization, "none");
+  EXPECT_EQ(facts.weights.quantization, "none");
   EXPECT_EQ(facts.context_length, 64);
   EXPECT_EQ(facts.layers, 1);
   EXPECT_TRUE(facts.tied_embeddings);
   EXPECT_EQ(facts.tokenizer, "BPE, 32 tokens");
   EXPECT_FALSE(facts.chat_template);
   EXPECT_EQ(facts.memory_context, 32);
-  EXPECT_EQ(facts.memory_bytes, facts.weight_bytes + 32 * facts.kv_bytes_per_token);
+  EXPECT_EQ(facts.memory_bytes, facts.weights.bytes + 32 * facts.kv_bytes_per_token);
   ASSERT_EQ(facts.files.size(), 4u);
   EXPECT_EQ(facts.files[0].name, "config.json");
-  EXPECT_EQ(facts.to_json()["parameters"], facts.parameters);
+  EXPECT_EQ(facts.to_json()["parameters"], facts.weights.parameters);
   EXPECT_TRUE(facts.to_json()["licence"].is_null());
 }
 
 TEST(Inspect, QuantizedWeightsCountAsWhatTheyStandFor) {
-  const ModelFacts dense = inspect(place_of(golden("llama/plain")));
-  const ModelFacts quantized = inspect(place_of(golden("llama/quantized_4bit")));
-  EXPECT_EQ(quantized.quantization_bits, 4);
+  const ModelFacts dense = facts_of(golden("llama/plain"));
+  const ModelFacts quantized = facts_of(golden("llama/quantized_4bit"));
+  EXPECT_EQ(quantized.weights.bits, 4);
   EXPECT_GT(quantized.bits_per_weight, 4.0);
   EXPECT_LT(quantized.bits_per_weight, 8.0);
-  EXPECT_DOUBLE_EQ(quantized.bits_per_weight, 8.0 * static_cast<double>(quantized.weight_bytes) /
-                                                  static_cast<double>(quantized.parameters));
+  EXPECT_DOUBLE_EQ(quantized.bits_per_weight, 8.0 * static_cast<double>(quantized.weights.bytes) /
+                                                  static_cast<double>(quantized.weights.parameters));
   EXPECT_GT(dense.bits_per_weight, 15.9);
   EXPECT_EQ(dense.tokenizer, "");
+  std::uint64_t parameters = 0;
+  for (const LayerFacts& layer : quantized.weights.layers) {
+    parameters += layer.parameters;
+    if (layer.kind == "norms") EXPECT_GE(layer.bits(), 16.0);
+    if (layer.kind == "attention") EXPECT_LT(layer.bits(), 6.0);
+  }
+  EXPECT_EQ(parameters, quantized.weights.parameters);
+}
+
+TEST(Inspect, WhatDoesNotRunIsDescribedAndSaysWhy) {
+  const ModelFacts unknown = facts_of(golden("broken/unknown_architecture"));
+  EXPECT_EQ(unknown.runs, false);
+  EXPECT_EQ(unknown.why_not, "config.json: model_type \"lama\" is not known, the nearest is \"llama\"");
+  EXPECT_EQ(unknown.weights.parameters, 6496u);
+  EXPECT_EQ(unknown.context_length, 64);
+  EXPECT_EQ(unknown.memory_bytes, 0u);
+  const ModelFacts pickle = facts_of(golden("broken/pytorch_bin"));
+  EXPECT_EQ(pickle.format, "pytorch");
+  EXPECT_EQ(pickle.runs, false);
+  EXPECT_EQ(pickle.weights.bytes, 0u);
+  EXPECT_EQ(facts_of(golden("broken/missing_shard")).why_not, "incomplete");
+  EXPECT_EQ(error_of([] { facts_of(golden("broken/truncated_shard")); }).kind(), ErrorKind::corrupt);
 }
 
 TEST(Inspect, ReadsLicenceTemplateAndDefaults) {
@@ -50,15 +74,15 @@ TEST(Inspect, ReadsLicenceTemplateAndDefaults) {
   const fs::path folder = tiny.chat_model();
   write_file_atomic(folder / "README.md", "---\ntags:\n- mlx\nlicense: \"apache-2.0\"\n---\nlicense: no\n");
   write_file_atomic(folder / "generation_config.json", R"({"do_sample": true, "temperature": 0.5})");
-  const ModelFacts facts = inspect(place_of(folder));
+  const ModelFacts facts = facts_of(folder);
   EXPECT_EQ(facts.licence, "apache-2.0");
   EXPECT_TRUE(facts.chat_template);
   EXPECT_EQ(facts.generation_defaults.temperature, 0.5f);
   EXPECT_EQ(facts.memory_context, 64);
   write_file_atomic(folder / "README.md", "---\nlicense: other\nlicense_name: gemma\n---\n");
-  EXPECT_EQ(inspect(place_of(folder)).licence, "gemma");
+  EXPECT_EQ(facts_of(folder).licence, "gemma");
   write_file_atomic(folder / "README.md", "license: mit\n");
-  EXPECT_EQ(inspect(place_of(folder)).licence, "");
+  EXPECT_EQ(facts_of(folder).licence, "");
 }
 
 TEST(Inspect, TheTokenizerKindIsReadWithoutTheVocabulary) {
@@ -74,12 +98,12 @@ TEST(Inspect, TheTokenizerKindIsReadWithoutTheVocabulary) {
 }
 
 TEST(Inspect, TellsWhatGrowsWithTheContextFromWhatDoesNot) {
-  const ModelFacts facts = inspect(place_of(golden("mamba2/groups")), 1000);
+  const ModelFacts facts = facts_of(golden("mamba2/groups"), 1000);
   EXPECT_EQ(facts.kv_bytes_per_token, 0U);
   // Two layers of 8 heads of 16 by 24, and of 3 rows of 128 + 2·48 channels; one of each is read, one
   // written.
   EXPECT_EQ(facts.state_bytes, 2U * 4 * 2 * (8 * 16 * 24 + 3 * (128 + 2 * 48)));
-  EXPECT_EQ(facts.memory_bytes, facts.weight_bytes + facts.state_bytes);
+  EXPECT_EQ(facts.memory_bytes, facts.weights.bytes + facts.state_bytes);
 }
 
 TEST(Archs, ListsEveryFamily) {

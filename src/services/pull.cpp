@@ -244,17 +244,7 @@ PullPlan plan_pull(const PullRequest& request, const PullOptions& options) {
     if (e.kind() == ErrorKind::network || options.hub.offline) {
       if (auto local = local_plan(request, options)) return std::move(*local);
     }
-    Error told = !options.hub.offline ? e
-                                      : error(ErrorKind::not_found,
-                                              "{}: not in the Hugging Face cache ({}), and pome is offline",
-                                              request.id, options.paths.hf_cache.string());
-    // Of a model that is none, not of a revision or a file.
-    if (told.kind() == ErrorKind::not_found &&
-        (options.hub.offline || told.hint().starts_with("pome search"))) {
-      const std::string meant = did_you_mean(similar_names(request.id, options.paths, &hub));
-      if (!meant.empty()) told.with_hint(meant);
-    }
-    throw told;
+    throw explain_missing(e, request.id, options.paths, hub);
   }
   const std::unique_ptr<PullPlace> place = make_place(request, plan.commit, options.paths);
   plan.folder = place->folder();

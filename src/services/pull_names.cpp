@@ -32,10 +32,8 @@ std::string on_hub(const std::string& id, int bits, const PullOptions& options) 
   Json info;
   try {
     info = hub.model(id).raw;
-  } catch (Error& told) {
-    const std::string meant = did_you_mean(similar_names(id, options.paths, &hub));
-    if (told.kind() == ErrorKind::not_found && !meant.empty()) told.with_hint(meant);
-    throw;
+  } catch (const Error& told) {
+    throw explain_missing(told, id, options.paths, hub);
   }
   const std::vector<FoundModel> own = parse_found(Json::array({info}), id);
   if (!own.empty()) {

@@ -101,7 +101,8 @@ std::vector<std::string> similar_names(std::string_view wrong, const store::Path
     for (const std::string& name : store::Catalogue::load(paths).corrections(wrong, 5)) ranking.add(name, 1);
   } catch (const Error&) {  // no table, no names of it
   }
-  if (hub != nullptr && !hub->options().offline) {
+  bool asks = hub != nullptr && !hub->options().offline;
+  if (asks) {
     for (const std::string& query : queries_for(wrong)) {
       try {
         const auto found = search({.words = query, .limit = 50}, *hub, paths);
@@ -110,7 +111,8 @@ std::vector<std::string> similar_names(std::string_view wrong, const store::Path
           sure.push_back(model.name);
         }
         if (!found.empty()) break;
-      } catch (const Error&) {
+      } catch (const Error& error) {
+        asks = error.kind() != ErrorKind::network;
         break;
       }
     }
@@ -118,11 +120,41 @@ std::vector<std::string> similar_names(std::string_view wrong, const store::Path
   std::vector<std::string> names;
   for (std::string& name : ranking.best()) {
     if (names.size() == most) break;
-    const bool known = hub == nullptr || hub->options().offline ||
-                       std::find(sure.begin(), sure.end(), name) != sure.end() || exists(*hub, name);
+    const bool known = !asks || std::find(sure.begin(), sure.end(), name) != sure.end() || exists(*hub, name);
     if (known) names.push_back(std::move(name));
   }
   return names;
+}
+
+Error explain_missing(const Error& told, std::string_view word, const store::Paths& paths, hub::Hub& hub) {
+  if (told.kind() != ErrorKind::not_found) return told;
+  const bool is_repo = hub::parse_repo_name(word).has_value();
+  Error explained =
+      hub.options().offline && is_repo
+          ? error(ErrorKind::not_found, "{}: not in the Hugging Face cache ({}), and pome is offline", word,
+                  paths.hf_cache.string())
+          : told;
+  // Of a model that is none, not of a revision or a file.
+  const bool no_model = hub.options().offline || !is_repo || told.hint().starts_with("pome search");
+  const std::string meant = no_model ? did_you_mean(similar_names(word, paths, &hub)) : "";
+  if (!meant.empty()) explained.with_hint(meant);
+  return explained;
+}
+
+Error explain_absent(Error absent, const std::string& id, const store::Paths& paths, hub::Hub& hub) {
+  const std::string pull = "pome pull " + id;
+  bool answers = true;
+  try {
+    hub.model(id);
+    return std::move(absent).with_hint(pull);
+  } catch (const Error& told) {
+    if (told.kind() == ErrorKind::refused) return std::move(absent).with_hint(pull);  // gated
+    answers = told.kind() != ErrorKind::network;
+    if (!told.hint().empty()) absent.with_hint(told.hint());
+  }
+  const std::string meant = did_you_mean(similar_names(id, paths, answers ? &hub : nullptr));
+  if (!meant.empty()) absent.with_hint(meant);
+  return absent;
 }
 
 std::string did_you_mean(const std::vector<std::string>& names) {

@@ -144,7 +144,7 @@ As JSON for programs.
   $ pome run broken/gguf hello --json
   {"error":{"kind":"unsupported","message":"broken/gguf/model.gguf: a GGUF file, not a model folder; nothing was loaded","hint":"pome convert broken/gguf/model.gguf"}}
   [exit 5: unsupported]
-  $ pome show broken/unknown_architecture --json
+  $ pome run broken/unknown_architecture hello --json
   {"error":{"kind":"unsupported","message":"broken/unknown_architecture: config.json: model_type \"lama\" is not known, the nearest is \"llama\"","hint":"pome archs lists what is known"}}
   [exit 5: unsupported]
   $ pome run broken/sound hello --json --temp warm

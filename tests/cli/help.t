@@ -18,7 +18,7 @@ What there is, and how it is used.
     verify      whether models are whole and unchanged
     doctor      why a model is not listed or does not load, and what to run
     manifest    provenance, precision and size of models as files, for other tools
-    show        architecture, size, memory, files and licence of a model
+    show        what a model is, here or on the Hub: size, memory, files
     alias       short names for models, with their settings
     login       save an access token for the Hub, as hf does
     logout      remove the saved access token

@@ -88,6 +88,8 @@ The verbs for measuring and porting.
   $ pome show $model
   model          tests/golden/broken/sound
   folder         tests/golden/broken/sound
+  format         Hugging Face (safetensors), for generate
+  runs           yes
   architecture   LlamaForCausalLM (llama, model_type llama)
   parameters     6.50 K (6496)
   weights        12.7 KiB, 16.00 bits per weight
@@ -98,6 +100,7 @@ The verbs for measuring and porting.
   memory         16.7 KiB at 64 tokens
   tokenizer      BPE, 32 tokens
   chat template  no
+  adapters       can be added (--adapter-path)
   licence        not stated
   files (14.9 KiB)
     config.json            386 B

@@ -141,7 +141,7 @@ run fetches what is missing, after saying so.
 
   $ pome run --no-pull org/none hello
   error: org/none: not in the Hugging Face cache (~/.cache/huggingface/hub)
-    hint: pome pull org/none
+    hint: pome search none
   [exit 3: not_found]
   $ rm -rf .cache/huggingface/hub/models--example--tiny
   $ pome run example/tiny hello --max-tokens 2 2>&1 > answer.txt | head -1

@@ -168,7 +168,8 @@ Json search_row(const std::string& id, const Model& model) {
     return std::string_view(reinterpret_cast<const char*>(c.bytes.data()), c.bytes.size());
   };
   if (const auto config = model.files.find("config.json"); config != model.files.end()) {
-    row["config"] = Json::parse(text(config->second), nullptr, false);
+    Json parsed = Json::parse(text(config->second), nullptr, false);
+    if (!parsed.is_discarded()) row["config"] = std::move(parsed);
   }
   const auto weights = model.files.find("model.safetensors");
   if (weights != model.files.end() && weights->second.bytes.size() > 8) {
