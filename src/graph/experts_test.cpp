@@ -25,7 +25,7 @@ class ExpertOperations : public ::testing::TestWithParam<testing::Tested> {
   Backend& backend() { return *backend_; }
   // What the backend may be off by where products of floats are by `close`.
   double tolerance(Kind kind, double close) const {
-    if (kind == Kind::affine) return GetParam().quantized;
+    if (kind == Kind::affine || kind == Kind::mxfp4) return GetParam().quantized;
     return kind == Kind::bf16 ? std::max(close, GetParam().bf16) : close;
   }
   std::unique_ptr<Backend> backend_ = GetParam().make();

@@ -392,8 +392,11 @@ class Fusion {
     if (const auto* affine = std::get_if<kernels::QuantizedMatrix>(&matrix)) {
       return activation_format(*affine, precision);
     }
-    const auto* dense = std::get_if<kernels::DenseMatrix>(&matrix);
-    return dense == nullptr ? std::nullopt : activation_format(*dense, precision);
+    if (const auto* dense = std::get_if<kernels::DenseMatrix>(&matrix)) {
+      return activation_format(*dense, precision);
+    }
+    const auto fp4 = kernels::fp4_view(std::get<kernels::ModeMatrix>(matrix));
+    return fp4 ? std::optional(activation_format(*fp4, precision)) : std::nullopt;
   }
 
   // Index of x quantized for this matrix; -1 where its products take floats.

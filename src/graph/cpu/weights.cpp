@@ -180,7 +180,10 @@ void multiply(const StoredMatrix& matrix, const kernels::Activations& x, float* 
   if (const auto* affine = std::get_if<kernels::QuantizedMatrix>(&matrix)) {
     return kernels::multiply(*affine, x, y, y_stride, begin, end);
   }
-  kernels::multiply(std::get<kernels::DenseMatrix>(matrix), x, y, y_stride, begin, end);
+  if (const auto* dense = std::get_if<kernels::DenseMatrix>(&matrix)) {
+    return kernels::multiply(*dense, x, y, y_stride, begin, end);
+  }
+  kernels::multiply(*kernels::fp4_view(std::get<kernels::ModeMatrix>(matrix)), x, y, y_stride, begin, end);
 }
 
 void multiply(const StoredMatrix& matrix, const float* x, std::int64_t x_stride, int rows, float* y,

@@ -7,6 +7,7 @@
 #include "kernels/decode/decode.h"
 #include "kernels/dense/mode_matrix.h"
 #include "kernels/elementwise/elementwise.h"
+#include "kernels/fp4/fp4.h"
 #include "kernels/qmm/qmm.h"
 
 namespace pome::graph::cpu {

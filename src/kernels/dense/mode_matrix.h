@@ -1,5 +1,6 @@
 // Weights in any of quant's modes, for float32 products and embedding rows: the mode itself decodes them, so
-// a mode needs no kernel of its own to run. (Affine weights have faster ones: QuantizedMatrix.)
+// a mode needs no kernel of its own to run. (Affine weights have faster ones: QuantizedMatrix; 4-bit
+// floats too: fp4/fp4.h.)
 #pragma once
 
 #include <cstddef>

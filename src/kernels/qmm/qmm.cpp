@@ -6,6 +6,7 @@
 
 #include "base/thread_pool.h"
 #include "kernels/dense/dense.h"
+#include "kernels/fp4/row.h"
 #include "kernels/qmm/layout.h"
 #include "kernels/qmm/levels.h"
 #include "kernels/qmm/row.h"
@@ -170,6 +171,10 @@ Activations slice(const Activations& x, int begin, int end) {
 
 void quantize_activations(const float* x, std::int64_t x_stride, const Activations& to, int begin, int end) {
   if (!to.format.integers()) return round_activations(x, x_stride, to, begin, end);
+  if (to.format.storage == Storage::fp4_bytes || to.format.storage == Storage::fp4_planes) {
+    for (int m = begin; m < end; ++m) fp4::active_row().quantize(x + m * x_stride, to, m);
+    return;
+  }
   qmm::quantize(qmm::active_row(), x, x_stride, to, begin, end);
 }
 

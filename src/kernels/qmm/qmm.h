@@ -50,10 +50,12 @@ enum class Precision : std::uint8_t {
 
 // How quantized activations are kept, as a level of instructions wants them.
 enum class Storage : std::uint8_t {
-  words,   // of 16 bits
-  bytes,   // of 8 bits: fast only
-  planes,  // 16 bits as a high and a low byte, for instructions that multiply bytes
-  bf16,    // bfloat16 and no integers, for dense matrices (dense.h): fast only
+  words,       // of 16 bits
+  bytes,       // of 8 bits: fast only
+  planes,      // 16 bits as a high and a low byte, for instructions that multiply bytes
+  fp4_bytes,   // for 4-bit floats (fp4.h): of 8 bits
+  fp4_planes,  // the same, of 16 bits
+  bf16,        // bfloat16 and no integers, for dense matrices (dense.h): fast only
 };
 
 // How a row of activations is stored for a matrix: matrices of one format share one quantization of x.
@@ -64,7 +66,7 @@ struct ActivationFormat {
   Storage storage = Storage::words;
   bool operator==(const ActivationFormat&) const = default;
   bool integers() const { return storage < Storage::bf16; }
-  int element_bytes() const { return storage == Storage::bytes ? 1 : 2; }
+  int element_bytes() const { return storage == Storage::bytes || storage == Storage::fp4_bytes ? 1 : 2; }
 };
 
 ActivationFormat activation_format(const QuantizedMatrix& matrix, Precision precision);
