@@ -11,8 +11,10 @@ namespace pome::kernels::qmm::avx512vnni {
 namespace {
 
 // Rows of W that gemv walks at once. Where two planes of activations weigh more than the codes they meet,
-// four rows share a load of them; else a single stream of memory is worth more.
+// four rows share a load of them; else a single stream of memory is worth more, unless rows are so short that
+// four of them are one.
 constexpr int rows_at_once(int planes, int bits) { return planes == 2 && bits < 8 ? 4 : 1; }
+constexpr std::int64_t short_row = 512;
 
 // The rows' bytes are prefetched in the order of memory, which the processor's own prefetchers follow,
 // although the rows are read side by side. Near into the first level, far into the second.
@@ -86,8 +88,12 @@ struct Gemv {
   std::int64_t row_bytes;
   std::int64_t groups;
 
-  // v += one block of Rows rows; `Full`: all of its 16 units are there.
-  template <bool Full>
+  // What a row's last block may consist of: some of it may be missing, and need not be worked through.
+  static constexpr int chunk_step = chunks < 4 ? 1 : chunks / 4;
+
+  // v += one block of Rows rows. `Full`: all of its 16 units are there; else those in the first `Chunks`
+  // chunks, less than chunk_step of which are missing.
+  template <bool Full, int Chunks>
   [[gnu::always_inline]] void add_block(int n, int first_unit, int units, const std::uint8_t*& ahead,
                                         __m512 (&v)[Rows]) const {
     const std::uint8_t* codes_of_block = w.codes + n * row_bytes + first_unit / units_per_block * code_bytes;
@@ -95,6 +101,11 @@ struct Gemv {
     UnitSums<sum_dwords> sums[Rows];
 #pragma clang loop unroll(full)
     for (int c = 0; c < chunks; ++c) {
+      if (c >= Chunks) {
+#pragma clang loop unroll(full)
+        for (int r = 0; r < Rows; ++r) sums[r].take(c, _mm512_setzero_si512());
+        continue;
+      }
       const int lines = ((c + 1) * Rows * chunk_bytes >> 6) - (c * Rows * chunk_bytes >> 6);
 #pragma clang loop unroll(full)
       for (int i = 0; i < lines; ++i, ahead += 64) {
@@ -104,8 +115,12 @@ struct Gemv {
 #pragma clang loop unroll(full)
       for (int r = 0; r < Rows; ++r) {
         __m512i codes[interleave];
-        load_codes<Bits, Full>(codes, codes_of_block + r * row_bytes + c * chunk_bytes,
-                               static_cast<std::int64_t>(units) * Unit / 8 * Bits - c * chunk_bytes);
+        const std::uint8_t* at = codes_of_block + r * row_bytes + c * chunk_bytes;
+        if (Full || c < Chunks - chunk_step) {
+          load_codes<Bits, true>(codes, at, chunk_bytes);
+        } else {
+          load_codes<Bits, false>(codes, at, std::int64_t{units} * Unit / 8 * Bits - c * chunk_bytes);
+        }
         __m512i t = _mm512_setzero_si512();
 #pragma clang loop unroll(full)
         for (int p = 0; p < Planes; ++p) {
@@ -132,6 +147,16 @@ struct Gemv {
     }
   }
 
+  // The fewest chunks that hold all units.
+  template <int Chunks>
+  [[gnu::always_inline]] void add_rest(int n, int first_unit, int units, const std::uint8_t*& ahead,
+                                       __m512 (&v)[Rows]) const {
+    if (Chunks < chunks && units * chunks > Chunks * units_per_block) {
+      return add_rest < Chunks<chunks ? Chunks + chunk_step : Chunks>(n, first_unit, units, ahead, v);
+    }
+    add_block<false, Chunks>(n, first_unit, units, ahead, v);
+  }
+
   // Rows n … n + Rows - 1.
   [[gnu::always_inline]] void rows(int n, const std::uint8_t*& ahead, float* y) const {
     __m512 v[Rows];
@@ -140,9 +165,9 @@ struct Gemv {
     const int valid_units = w.columns / Unit;
     int u = 0;
     for (; u + units_per_block <= valid_units; u += units_per_block) {
-      add_block<true>(n, u, units_per_block, ahead, v);
+      add_block<true, chunks>(n, u, units_per_block, ahead, v);
     }
-    if (u < valid_units) add_block<false>(n, u, valid_units - u, ahead, v);
+    if (u < valid_units) add_rest<chunk_step>(n, u, valid_units - u, ahead, v);
     if constexpr (Rows == 4) {
       _mm_storeu_ps(y + n, sum_four_by_halves(v[0], v[1], v[2], v[3]));
     } else {
@@ -162,22 +187,24 @@ struct Gemv {
   }
 };
 
-template <int Planes, int Bits, int Unit>
+template <int Planes, int Bits, int Unit, int Rows>
 void gemv_of(const QuantizedMatrix& w, const Activations& x, int row, float* y, int begin, int end) {
-  const Gemv<Planes, Bits, Unit, rows_at_once(Planes, Bits)> gemv = {
-      w,
-      static_cast<const std::int8_t*>(x.q) + row * x.stride * Planes,
-      x.scale + static_cast<std::int64_t>(row) * x.units,
-      x.sum + static_cast<std::int64_t>(row) * x.units,
-      static_cast<std::int64_t>(w.columns) / 8 * Bits,
-      w.columns / w.group};
+  const Gemv<Planes, Bits, Unit, Rows> gemv = {w,
+                                               static_cast<const std::int8_t*>(x.q) + row * x.stride * Planes,
+                                               x.scale + static_cast<std::int64_t>(row) * x.units,
+                                               x.sum + static_cast<std::int64_t>(row) * x.units,
+                                               static_cast<std::int64_t>(w.columns) / 8 * Bits,
+                                               w.columns / w.group};
   gemv.run(y, begin, end);
 }
 
 template <int Bits, int Unit>
 void gemv_any(const QuantizedMatrix& w, const Activations& x, int row, float* y, int begin, int end) {
-  if (x.format.storage == Storage::bytes) return gemv_of<1, Bits, Unit>(w, x, row, y, begin, end);
-  gemv_of<2, Bits, Unit>(w, x, row, y, begin, end);
+  if (x.format.storage != Storage::bytes) {
+    return gemv_of<2, Bits, Unit, rows_at_once(2, Bits)>(w, x, row, y, begin, end);
+  }
+  if (w.columns / 8 * Bits < short_row) return gemv_of<1, Bits, Unit, 4>(w, x, row, y, begin, end);
+  gemv_of<1, Bits, Unit, 1>(w, x, row, y, begin, end);
 }
 
 // Stores byte 0 of each of 32 words, dealt out: code i of the chunk's lane l goes to [i][l].

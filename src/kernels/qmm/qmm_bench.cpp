@@ -90,8 +90,8 @@ void read(benchmark::State& state, int threads) {
 }
 
 void gemv(benchmark::State& state, const qmm::Row& row, Precision precision, int bits, int group, int n,
-          int threads) {
-  Problem p(1, n, 2048, bits, group, &row, precision);
+          int k, int threads) {
+  Problem p(1, n, k, bits, group, &row, precision);
   ThreadPool pool(threads);
   qmm::quantize(row, p.dense.data(), p.w.columns, p.x, 0, 1);
   for (auto _ : state) {
@@ -132,11 +132,15 @@ const int registered = [] {
       for (int bits : {4, 2, 3, 6, 8}) {
         const std::string name =
             (precision == Precision::fast ? "gemv_fast/" : "gemv/") + isa + "/bits:" + std::to_string(bits);
-        benchmark::RegisterBenchmark((name + "/L2").c_str(), gemv, row, precision, bits, 64, 256, 1)
+        benchmark::RegisterBenchmark((name + "/L2").c_str(), gemv, row, precision, bits, 64, 256, 2048, 1)
+            ->UseRealTime();
+        // Nine units: no whole block.
+        benchmark::RegisterBenchmark((name + "/L2/columns:576").c_str(), gemv, row, precision, bits, 64, 1024,
+                                     576, 1)
             ->UseRealTime();
         for (int threads : {1, 4}) {
           benchmark::RegisterBenchmark((name + "/threads:" + std::to_string(threads)).c_str(), gemv, row,
-                                       precision, bits, 64, 1 << 17, threads)
+                                       precision, bits, 64, 1 << 17, 2048, threads)
               ->UseRealTime();
         }
       }
