@@ -10,12 +10,13 @@
 
 #ifdef __linux__
 #include <sched.h>
+#include <sys/resource.h>
 #endif
 
 namespace pome {
 namespace {
 
-constexpr std::chrono::microseconds spin_time{40};
+constexpr std::chrono::microseconds spin_time{200};
 
 void pause_cpu() {
 #if defined(__x86_64__)
@@ -25,17 +26,20 @@ void pause_cpu() {
 #endif
 }
 
-// True as soon as `ready` is, false after spin_time.
-template <class Ready>
-bool spin_until(Ready ready) {
-  const auto deadline = std::chrono::steady_clock::now() + spin_time;
-  do {
-    for (int i = 0; i < 32; ++i) {
-      if (ready()) return true;
-      pause_cpu();
-    }
-  } while (std::chrono::steady_clock::now() < deadline);
-  return ready();
+// A loop is late when it waits longer than this for the others, and longer than the caller's own chunks took.
+constexpr std::chrono::microseconds late{150};
+// A worker rests where loops waited for an eighth of so long, or the caller was interrupted so often.
+constexpr std::chrono::milliseconds watch_time{20};
+constexpr long many_interruptions = 3;
+constexpr std::chrono::milliseconds shortest_rest{60}, longest_rest{2000};
+
+// How often the calling thread had to give way to another.
+long interruptions() {
+#ifdef __linux__
+  rusage usage{};
+  if (getrusage(RUSAGE_THREAD, &usage) == 0) return usage.ru_nivcsw;
+#endif
+  return 0;
 }
 
 #ifdef __linux__
@@ -100,12 +104,14 @@ int default_threads() {
   return std::max(cpus, 1);
 }
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads)
+    : desks_(static_cast<std::size_t>(std::max(threads, 1))), taking_part_(std::max(threads, 1)) {
   workers_.reserve(static_cast<std::size_t>(std::max(threads - 1, 0)));
   for (int worker = 1; worker < threads; ++worker) {
     try {
       workers_.emplace_back([this, worker] { work_loop(worker); });
     } catch (const std::system_error&) {  // a limit on threads: those that started will do
+      taking_part_ = worker;
       break;
     }
   }
@@ -117,51 +123,129 @@ ThreadPool::~ThreadPool() {
     stop_ = true;
   }
   work_arrived_.notify_all();
+  rest_over_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
-bool ThreadPool::has_work() const { return (ticket_.load() & 0xffffffffu) != 0; }
+void ThreadPool::announce(int worker, std::span<const Stretch> soon) {
+  Desk& desk = desks_[static_cast<std::size_t>(worker)];
+  for (std::size_t i = 0; i < most_stretches; ++i) {
+    const Stretch stretch = i < soon.size() ? soon[i] : Stretch{};
+    desk.begins[i].store(reinterpret_cast<std::uintptr_t>(stretch.begin), std::memory_order_relaxed);
+    desk.bytes[i].store(static_cast<std::uint32_t>(stretch.bytes), std::memory_order_relaxed);
+  }
+  desk.announced.store(desk.announced.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+}
 
-// Claims and runs one chunk; false when there is none to claim.
-bool ThreadPool::run_one(int worker) {
-  std::uint64_t ticket = ticket_.load(std::memory_order_acquire);
-  do {
-    if ((ticket & 0xffffffffu) == 0) return false;
-  } while (!ticket_.compare_exchange_weak(ticket, ticket - 1, std::memory_order_acq_rel));
-
-  const std::int64_t index = task_.chunks - static_cast<std::int64_t>(ticket & 0xffffffffu);
-  const std::uint32_t chunks = task_.chunks;
-  if (!failed_.load(std::memory_order_relaxed)) {
-    const std::int64_t begin = index * task_.chunk;
-    try {
-      task_.call(task_.context, begin, std::min(begin + task_.chunk, task_.count), worker);
-    } catch (...) {
-      std::lock_guard lock(mutex_);
-      if (!failed_.exchange(true)) failure_ = std::current_exception();
+// A few lines. Who reads while somebody announces may fetch a mixture, which harms nobody.
+void ThreadPool::fetch_some(int worker, Fetch& fetch) {
+  constexpr std::uintptr_t line = 64, at_once = 8 * line;
+  const Desk& desk = desks_[static_cast<std::size_t>(worker)];
+  if (const std::uint32_t announced = desk.announced.load(std::memory_order_acquire);
+      announced != fetch.announced) {
+    fetch.announced = announced;
+    for (std::size_t i = 0; i < most_stretches; ++i) {
+      fetch.next[i] = desk.begins[i].load(std::memory_order_relaxed);
+      fetch.end[i] = fetch.next[i] + desk.bytes[i].load(std::memory_order_relaxed);
     }
   }
-  // From here on the caller may already be preparing its next task: only the pool's own members are touched.
-  if (ended_.fetch_add(1) + 1 == chunks && caller_sleeps_.load()) {
+  for (std::size_t i = 0; i < most_stretches; ++i) {
+    if (fetch.next[i] == fetch.end[i]) continue;
+    const std::uintptr_t end = fetch.next[i] + std::min(at_once, fetch.end[i] - fetch.next[i]);
+    for (std::uintptr_t at = fetch.next[i]; at < end; at += line) {
+      __builtin_prefetch(reinterpret_cast<const void*>(at), 0, 2);
+    }
+    fetch.next[i] = end;
+    return;
+  }
+}
+
+// True as soon as `ready` is, false after spin_time.
+template <class Ready>
+bool ThreadPool::wait_for(int worker, Fetch& fetch, Ready ready) {
+  const auto deadline = Clock::now() + spin_time;
+  do {
+    for (int i = 0; i < 32; ++i) {
+      if (ready()) return true;
+      fetch_some(worker, fetch);
+      pause_cpu();
+    }
+  } while (Clock::now() < deadline);
+  return ready();
+}
+
+void ThreadPool::run_chunk(std::uint32_t chunk, int worker) {
+  if (failed_.load(std::memory_order_relaxed)) return;
+  const std::int64_t begin = chunk * task_.chunk;
+  try {
+    task_.call(task_.context, begin, std::min(begin + task_.chunk, task_.count), worker);
+  } catch (...) {
+    std::lock_guard lock(mutex_);
+    if (!failed_.exchange(true)) failure_ = std::current_exception();
+  }
+}
+
+// From here on the caller may already be preparing its next task: only the pool's own members are touched.
+void ThreadPool::count_ended(std::uint32_t chunks) {
+  const std::uint32_t all = task_.chunks;
+  if (ended_.fetch_add(chunks) + chunks == all && caller_sleeps_.load()) {
     std::lock_guard lock(mutex_);
     task_ended_.notify_one();
   }
-  return true;
+}
+
+// Runs what there is to claim: its own chunks from the front, then others' from the back, of the longest
+// range first. Returns how many.
+std::uint32_t ThreadPool::run_chunks(int worker) {
+  const auto left = [](std::uint64_t range) {
+    return static_cast<std::uint32_t>(range) - static_cast<std::uint32_t>(range >> 32);
+  };
+  std::uint32_t ran = 0;
+  std::atomic<std::uint64_t>& own = desks_[static_cast<std::size_t>(worker)].range;
+  for (std::uint64_t range = own.load(std::memory_order_acquire); left(range) > 0;) {
+    if (!own.compare_exchange_weak(range, range + (std::uint64_t{1} << 32), std::memory_order_acq_rel))
+      continue;
+    run_chunk(static_cast<std::uint32_t>(range >> 32), worker);
+    ++ran;
+    range = own.load(std::memory_order_acquire);
+  }
+  if (ran > 0) count_ended(ran);
+  for (;;) {
+    Desk* longest = nullptr;
+    std::uint64_t range = 0;
+    for (Desk& desk : desks_) {
+      const std::uint64_t other = desk.range.load(std::memory_order_acquire);
+      if (left(other) <= left(range)) continue;
+      longest = &desk;
+      range = other;
+    }
+    if (longest == nullptr) return ran;
+    if (!longest->range.compare_exchange_strong(range, range - 1, std::memory_order_acq_rel)) continue;
+    run_chunk(static_cast<std::uint32_t>(range) - 1, worker);
+    count_ended(1);
+    ++ran;
+  }
 }
 
 void ThreadPool::work_loop(int worker) {
+  Fetch fetch;
+  std::uint32_t seen = 0;
+  const auto news = [&] { return tasks_.load() != seen || stop_.load(); };
   for (;;) {
-    if (run_one(worker)) continue;
-    if (spin_until([this] { return has_work() || stop_.load(); })) {
-      if (stop_.load()) return;
-      continue;
+    if (!takes_part(worker)) {
+      std::unique_lock lock(mutex_);
+      rest_over_.wait(lock, [&] { return takes_part(worker) || stop_.load(); });
     }
+    seen = tasks_.load();
+    run_chunks(worker);
+    if (stop_.load()) return;
+    if (wait_for(worker, fetch, news)) continue;
     // run_task() publishes and then reads sleepers_; here it is the other way round, all sequentially
     // consistent, so one of the two sees the other.
     std::unique_lock lock(mutex_);
     ++sleepers_;
-    work_arrived_.wait(lock, [this] { return has_work() || stop_.load(); });
+    work_arrived_.wait(lock, news);
     --sleepers_;
-    if (stop_.load()) return;
   }
 }
 
@@ -177,11 +261,17 @@ void ThreadPool::run_task(Task task) {
     return;
   }
 
+  const Clock::time_point begin = Clock::now();
   shared_loops_.fetch_add(1, std::memory_order_relaxed);
   task_ = task;
   failed_.store(false, std::memory_order_relaxed);
   ended_.store(0, std::memory_order_relaxed);
-  ticket_.store(((ticket_.load(std::memory_order_relaxed) >> 32) + 1) << 32 | task.chunks);
+  const auto part = static_cast<std::uint64_t>(taking_part_.load(std::memory_order_relaxed));
+  for (std::uint64_t worker = part; worker-- > 0;) {
+    desks_[worker].range.store(task.chunks * worker / part << 32 | task.chunks * (worker + 1) / part,
+                               std::memory_order_release);
+  }
+  tasks_.fetch_add(1);
   if (sleepers_.load() > 0) {
     {
       std::lock_guard lock(mutex_);
@@ -189,16 +279,53 @@ void ThreadPool::run_task(Task task) {
     work_arrived_.notify_all();
   }
 
-  while (run_one(0)) {
-  }
+  const std::uint32_t own = run_chunks(0);
+  const Clock::time_point own_end = Clock::now();
   const auto all_ended = [&] { return ended_.load() == task.chunks; };
-  if (!spin_until(all_ended)) {
+  if (!wait_for(0, fetch_, all_ended)) {
     std::unique_lock lock(mutex_);
     caller_sleeps_ = true;
     task_ended_.wait(lock, all_ended);
     caller_sleeps_ = false;
+    lock.unlock();
+    watch(begin, own_end, Clock::now(), own);
+  } else {
+    watch(begin, own_end, own_end, own);
   }
   if (failed_.load()) std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
+// Decides how many workers take part, by a loop of which the caller ran `own` chunks.
+void ThreadPool::watch(Clock::time_point begin, Clock::time_point own_end, Clock::time_point end,
+                       std::int64_t own) {
+  const Clock::duration wait = end - own_end;
+  if (wait > late && wait > 2 * (own_end - begin) / std::max<std::int64_t>(own, 1)) waited_ += wait;
+  if (end - watched_since_ < watch_time) return;
+  const bool idle = end - watched_since_ > 4 * watch_time;  // nothing ran for a while
+  const long interrupted = interruptions();
+  const bool disturbed =
+      !idle && (8 * waited_ > end - watched_since_ || interrupted - interruptions_ >= many_interruptions);
+  const int part = taking_part_.load(std::memory_order_relaxed);
+  if (disturbed && part == size()) {
+    rest_ = std::clamp<Clock::duration>(2 * rest_, shortest_rest, longest_rest);
+    rest_ends_ = end + rest_;
+    set_taking_part(part - 1);
+  } else if (part < size() && end > rest_ends_) {
+    set_taking_part(size());
+  } else if (!disturbed && part == size()) {
+    rest_ /= 2;
+  }
+  watched_since_ = end;
+  waited_ = {};
+  interruptions_ = interrupted;
+}
+
+void ThreadPool::set_taking_part(int workers) {
+  {
+    std::lock_guard lock(mutex_);
+    taking_part_ = workers;
+  }
+  rest_over_.notify_all();
 }
 
 }  // namespace pome

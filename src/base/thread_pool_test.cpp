@@ -81,6 +81,41 @@ TEST(ThreadPool, RethrowsAndGoesOn) {
   }
 }
 
+TEST(ThreadPool, FetchesWhatIsAnnouncedWithoutReadingIt) {
+  ThreadPool pool(3);
+  const std::vector<char> there(1 << 16);
+  const Stretch soon[] = {
+      {there.data(), there.size()}, {nullptr, 0}, {reinterpret_cast<const void*>(64), 4096}};
+  for (int round = 0; round < 100; ++round) {
+    for (int worker = 0; worker < pool.size(); ++worker) pool.announce(worker, soon);
+    std::atomic<int> sum = 0;
+    pool.run(7, 1, [&](std::int64_t begin, std::int64_t, int) { sum += static_cast<int>(begin); });
+    EXPECT_EQ(sum, 21);
+  }
+}
+
+TEST(ThreadPool, DoesWithoutAWorkerThatKeepsBeingLate) {
+  ThreadPool pool(3);
+  std::vector<int> chunks_of(3);
+  const auto loop = [&](std::chrono::microseconds delay) {
+    std::fill(chunks_of.begin(), chunks_of.end(), 0);
+    pool.run(3, 1, [&](std::int64_t, std::int64_t, int worker) {
+      if (worker == 2) std::this_thread::sleep_for(delay);
+      ++chunks_of[static_cast<std::size_t>(worker)];
+    });
+    EXPECT_EQ(chunks_of[0] + chunks_of[1] + chunks_of[2], 3);
+  };
+  EXPECT_EQ(pool.taking_part(), 3);
+  while (pool.taking_part() == 3) loop(std::chrono::milliseconds(1));
+  EXPECT_EQ(pool.taking_part(), 2);
+  for (int i = 0; i < 3; ++i) {
+    loop({});
+    if (pool.taking_part() == 2) EXPECT_EQ(chunks_of[2], 0);
+  }
+  while (pool.taking_part() == 2) loop({});
+  EXPECT_EQ(pool.taking_part(), 3);
+}
+
 TEST(ThreadPool, TakesTurnsBetweenCallers) {
   ThreadPool pool(3);
   std::int64_t guarded = 0;

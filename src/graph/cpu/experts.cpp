@@ -65,6 +65,7 @@ void Executor::run_experts(const Phase& phase) {
   multiply_pairs(work, std::span(first).first(work.up.exists() ? 2 : 1));
   for_each(pairs, [&](int pair) { activate_pair(work, pair); });
   const ExpertProduct second[] = {{&work.down, work.down_activations, work.products, false, work.outputs}};
+  announce_products(phase);
   multiply_pairs(work, second);
   for_each(rows, [&](int row) { add_up(phase, work, row); });
 }

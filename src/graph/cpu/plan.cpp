@@ -46,6 +46,14 @@ void cut_products(Program& program, int threads) {
       program.weight_bytes += static_cast<std::uint64_t>(row_bytes(product.matrix) * product.out.width);
     }
   }
+  // Twice round, since the last products are followed by the first.
+  int next = -1;
+  for (std::size_t i = 2 * program.phases.size(); i-- > 0;) {
+    Phase& phase = program.phases[i % program.phases.size()];
+    phase.next_products = next;
+    if (phase.kind == PhaseKind::products) next = static_cast<int>(i % program.phases.size());
+    if (phase.kind == PhaseKind::experts) next = -1;  // their weights displace what would be fetched before
+  }
 }
 
 void plan_arena(Program& program) {

@@ -55,6 +55,7 @@ class Executor {
   void run_rope(const RowOp& op, int begin, int end);
   void run_products(const Phase& phase);
   void run_chunk(const Phase& phase, const Chunk& chunk);
+  void announce_products(const Phase& before);
   void run_heads(const Phase& phase);
   void run_experts(const Phase& phase);
   void group_by_expert(const ExpertsWork& work, int rows);

@@ -201,6 +201,24 @@ void decode_row(const StoredMatrix& matrix, int row, float* out) {
   std::visit([&](const auto& m) { kernels::decode_row(m, row, 0, m.columns, out); }, matrix);
 }
 
+std::array<Stretch, 3> stretches(const StoredMatrix& matrix, int begin, int end) {
+  const auto stretch = [&](const void* data, std::int64_t bytes_per_row) {
+    return Stretch{data == nullptr ? nullptr : static_cast<const std::byte*>(data) + begin * bytes_per_row,
+                   data == nullptr ? 0 : static_cast<std::size_t>((end - begin) * bytes_per_row)};
+  };
+  if (const auto* dense = std::get_if<kernels::DenseMatrix>(&matrix)) {
+    return {stretch(dense->data, std::int64_t{dense->columns} * kernels::element_bytes(dense->type))};
+  }
+  if (const auto* affine = std::get_if<kernels::QuantizedMatrix>(&matrix)) {
+    const std::int64_t scales =
+        std::int64_t{affine->columns / affine->group} * kernels::element_bytes(affine->scale_type);
+    return {stretch(affine->codes, quant::packed_row_bytes(affine->columns, affine->bits)),
+            stretch(affine->scales, scales), stretch(affine->biases, scales)};
+  }
+  const auto& other = std::get<kernels::ModeMatrix>(matrix);
+  return {stretch(other.codes, quant::packed_row_bytes(other.columns, other.bits))};
+}
+
 std::int64_t row_bytes(const StoredMatrix& matrix) {
   if (const auto* dense = std::get_if<kernels::DenseMatrix>(&matrix)) {
     return std::int64_t{dense->columns} * kernels::element_bytes(dense->type);

@@ -1,8 +1,10 @@
 // A model's tensors as the kernels' views of them: nothing is copied or repacked.
 #pragma once
 
+#include <array>
 #include <variant>
 
+#include "base/thread_pool.h"
 #include "graph/experts.h"
 #include "kernels/decode/decode.h"
 #include "kernels/dense/mode_matrix.h"
@@ -55,6 +57,9 @@ void multiply(const StoredMatrix& matrix, const float* x, std::int64_t x_stride,
 
 // Row `row` as floats.
 void decode_row(const StoredMatrix& matrix, int row, float* out);
+
+// What a product by rows [begin, end) reads: codes, scales and biases.
+std::array<Stretch, 3> stretches(const StoredMatrix& matrix, int begin, int end);
 
 // Bytes that a product reads per row of the matrix.
 std::int64_t row_bytes(const StoredMatrix& matrix);
