@@ -84,18 +84,6 @@ float largest(std::span<const float> logits) {
   return result;
 }
 
-bool has_nan(std::span<const float> logits) {
-  std::array<std::uint32_t, lanes> found{};
-  std::size_t i = 0;
-  for (; i + lanes <= logits.size(); i += lanes) {
-    for (std::size_t j = 0; j < lanes; ++j) found[j] |= logits[i + j] != logits[i + j] ? 1u : 0u;
-  }
-  std::uint32_t any = 0;
-  for (const std::uint32_t lane : found) any |= lane;
-  for (; i < logits.size(); ++i) any |= std::isnan(logits[i]) ? 1u : 0u;
-  return any != 0;
-}
-
 // Calls visit(id, logit) for the logits > cut; whole blocks without one are passed over at vector speed.
 // visit returns the cut that holds from there on.
 template <class Visit>
@@ -120,15 +108,15 @@ void fast_exp(std::span<float> values) {
 
 Scored find_peak(std::span<const float> logits) {
   if (logits.empty()) fail(ErrorKind::internal, "logits: the row is empty");
-  const float best = largest(logits);
-  if (best == infinity || has_nan(logits)) {
+  const std::int64_t at = kernels::index_of_largest(logits.data(), std::ssize(logits));
+  if (at < 0) {
     const auto bad = std::find_if(logits.begin(), logits.end(), [](float x) { return !(x < infinity); });
     fail(ErrorKind::internal, "logits: token {} of {} has the value {}", bad - logits.begin(), logits.size(),
          std::isnan(*bad) ? "NaN" : "+inf");
   }
+  const float best = logits[static_cast<std::size_t>(at)];
   if (best == -infinity) fail(ErrorKind::usage, "no token of {} is allowed here", logits.size());
-  const auto at = std::find(logits.begin(), logits.end(), best);
-  return {static_cast<std::int32_t>(at - logits.begin()), best};
+  return {static_cast<std::int32_t>(at), best};
 }
 
 double exp_sum(std::span<const float> logits, float shift, float scale) {

@@ -21,6 +21,39 @@ float largest_of_all(const float* x, std::int64_t count) {
   return all;
 }
 
+constexpr int run = 4 * lane_count;  // looked at one by one only where any of them is large enough
+
+std::int64_t index_of_largest(const float* x, std::int64_t count) {
+  const auto infinity = __builtin_inff();
+  Lanes top[4], bad[4];
+  for (int l = 0; l < 4; ++l) {
+    top[l] = splat(-infinity);
+    bad[l] = splat(0);
+  }
+  std::int64_t i = 0;
+  for (; i + run <= count; i += run) {
+    for (int l = 0; l < 4; ++l) {
+      const Lanes v = load_lanes(x + i + l * lane_count);
+      top[l] = max(v, top[l]);
+      bad[l] = bad[l] + select_less(v, splat(infinity), splat(0), v);
+    }
+  }
+  float best = largest(max(max(top[0], top[1]), max(top[2], top[3])));
+  float sum_of_bad = sum(bad[0] + bad[1] + bad[2] + bad[3]);
+  for (; i < count; ++i) {
+    best = x[i] > best ? x[i] : best;
+    sum_of_bad += x[i] < infinity ? 0 : x[i];
+  }
+  if (!(sum_of_bad == 0)) return -1;
+  for (i = 0; i + run <= count; i += run) {
+    Lanes all = load_lanes(x + i);
+    for (int l = 1; l < 4; ++l) all = max(all, load_lanes(x + i + l * lane_count));
+    if (any_at_least(all, best)) break;
+  }
+  while (x[i] != best) ++i;
+  return i;
+}
+
 std::int64_t indices_at_least(const float* x, std::int64_t count, float threshold, std::int32_t* out,
                               std::int64_t capacity) {
   std::int64_t found = 0;
@@ -31,7 +64,6 @@ std::int64_t indices_at_least(const float* x, std::int64_t count, float threshol
       ++found;
     }
   };
-  constexpr int run = 4 * lane_count;  // looked at one by one only where any of them is large enough
   std::int64_t i = 0;
   for (; i + run <= count; i += run) {
     Lanes top = splat(-__builtin_inff());
@@ -63,7 +95,7 @@ double sum_exp(const float* x, std::int64_t count, float shift, float factor) {
   return total;
 }
 
-constexpr Functions functions_here = {largest_of_all, indices_at_least, sum_exp};
+constexpr Functions functions_here = {largest_of_all, index_of_largest, indices_at_least, sum_exp};
 
 }  // namespace
 }  // namespace pome::kernels::select

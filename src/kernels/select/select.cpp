@@ -27,6 +27,10 @@ std::span<const Row> rows() { return table; }
 
 float largest(const float* x, std::int64_t count) { return select::active().largest(x, count); }
 
+std::int64_t index_of_largest(const float* x, std::int64_t count) {
+  return select::active().index_of_largest(x, count);
+}
+
 std::int64_t indices_at_least(const float* x, std::int64_t count, float threshold, std::int32_t* out,
                               std::int64_t capacity) {
   return select::active().indices_at_least(x, count, threshold, out, capacity);

@@ -10,6 +10,9 @@ namespace pome::kernels {
 // nothing else is left.
 float largest(const float* x, std::int64_t count);
 
+// Index of the largest, the first of equals; -1 where an element is infinity or not a number.
+std::int64_t index_of_largest(const float* x, std::int64_t count);
+
 // Writes the indices of all x[i] ≥ threshold, ascending, up to `capacity` of them, and returns how many there
 // are (which may be more).
 std::int64_t indices_at_least(const float* x, std::int64_t count, float threshold, std::int32_t* out,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "kernels/select/levels.h"
 #include "kernels/test_data.h"
@@ -20,8 +21,10 @@ TEST(Select, FindsTheLargestWhereverItStands) {
     for (int at = 0; at < count; ++at) {
       std::vector<float> x = gaussian(1, count);
       x[static_cast<std::size_t>(at)] = 100;
-      for (const Row* row : levels())
+      for (const Row* row : levels()) {
         EXPECT_EQ(row->functions->largest(x.data(), count), 100) << isa_name(row->isa);
+        EXPECT_EQ(row->functions->index_of_largest(x.data(), count), at) << isa_name(row->isa);
+      }
     }
   }
 }
@@ -34,6 +37,26 @@ TEST(Select, LargestPassesOverWhatIsNotANumber) {
     EXPECT_EQ(row->functions->largest(x.data(), 130), -3) << isa_name(row->isa);
     x[129] = 5;
     EXPECT_EQ(row->functions->largest(x.data(), 130), 5) << isa_name(row->isa);
+  }
+}
+
+TEST(Select, IndexOfTheLargestIsTheFirstsAndRefusesWhatIsNoNumber) {
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  for (int count : {1, 64, 65, 300}) {
+    for (const Row* row : levels()) {
+      std::vector<float> x(static_cast<std::size_t>(count), -infinity);
+      const auto index = [&] { return row->functions->index_of_largest(x.data(), count); };
+      EXPECT_EQ(index(), 0) << isa_name(row->isa);
+      std::fill(x.begin() + count / 2, x.end(), 7.0f);
+      EXPECT_EQ(index(), count / 2) << isa_name(row->isa);
+      for (const float bad : {infinity, std::nanf("")}) {
+        for (const int at : {0, count / 3, count - 1}) {
+          const float before = std::exchange(x[static_cast<std::size_t>(at)], bad);
+          EXPECT_EQ(index(), -1) << isa_name(row->isa) << " " << at;
+          x[static_cast<std::size_t>(at)] = before;
+        }
+      }
+    }
   }
 }
 
