@@ -10,7 +10,6 @@
 
 #ifdef __linux__
 #include <sched.h>
-#include <sys/resource.h>
 #endif
 
 namespace pome {
@@ -26,21 +25,11 @@ void pause_cpu() {
 #endif
 }
 
-// A loop is late when it waits longer than this for the others, and longer than the caller's own chunks took.
+// A loop is late when its last worker ends so long after the others, and half as long again as they took.
 constexpr std::chrono::microseconds late{150};
-// A worker rests where loops waited for an eighth of so long, or the caller was interrupted so often.
+// A worker rests where an eighth of so long went by in waiting for late ones.
 constexpr std::chrono::milliseconds watch_time{20};
-constexpr long many_interruptions = 3;
 constexpr std::chrono::milliseconds shortest_rest{60}, longest_rest{2000};
-
-// How often the calling thread had to give way to another.
-long interruptions() {
-#ifdef __linux__
-  rusage usage{};
-  if (getrusage(RUSAGE_THREAD, &usage) == 0) return usage.ru_nivcsw;
-#endif
-  return 0;
-}
 
 #ifdef __linux__
 int cpus_of_affinity() {
@@ -163,7 +152,8 @@ void ThreadPool::fetch_some(int worker, Fetch& fetch) {
 // True as soon as `ready` is, false after spin_time.
 template <class Ready>
 bool ThreadPool::wait_for(int worker, Fetch& fetch, Ready ready) {
-  const auto deadline = Clock::now() + spin_time;
+  const Clock::time_point begin = Clock::now(), deadline = begin + spin_time;
+  desks_[static_cast<std::size_t>(worker)].idle_since.store(begin, std::memory_order_relaxed);
   do {
     for (int i = 0; i < 32; ++i) {
       if (ready()) return true;
@@ -279,32 +269,34 @@ void ThreadPool::run_task(Task task) {
     work_arrived_.notify_all();
   }
 
-  const std::uint32_t own = run_chunks(0);
-  const Clock::time_point own_end = Clock::now();
+  run_chunks(0);
   const auto all_ended = [&] { return ended_.load() == task.chunks; };
-  if (!wait_for(0, fetch_, all_ended)) {
+  const bool waited = !all_ended();
+  if (waited && !wait_for(0, fetch_, all_ended)) {
     std::unique_lock lock(mutex_);
     caller_sleeps_ = true;
     task_ended_.wait(lock, all_ended);
     caller_sleeps_ = false;
-    lock.unlock();
-    watch(begin, own_end, Clock::now(), own);
-  } else {
-    watch(begin, own_end, own_end, own);
   }
+  watch(begin, waited);
   if (failed_.load()) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
-// Decides how many workers take part, by a loop of which the caller ran `own` chunks.
-void ThreadPool::watch(Clock::time_point begin, Clock::time_point own_end, Clock::time_point end,
-                       std::int64_t own) {
-  const Clock::duration wait = end - own_end;
-  if (wait > late && wait > 2 * (own_end - begin) / std::max<std::int64_t>(own, 1)) waited_ += wait;
+// Decides how many workers take part, by a loop that has ended. `waited`: the caller did, and was not last.
+void ThreadPool::watch(Clock::time_point begin, bool waited) {
+  const Clock::time_point end = Clock::now();
+  if (end - begin > late) {
+    Clock::time_point others_ended = waited ? desks_[0].idle_since.load(std::memory_order_relaxed) : begin;
+    for (std::size_t worker = 1; !waited && worker < desks_.size(); ++worker) {
+      others_ended = std::max(others_ended, desks_[worker].idle_since.load(std::memory_order_relaxed));
+    }
+    if (end - others_ended > late && 2 * (end - others_ended) > others_ended - begin) {
+      lost_ += end - others_ended;
+    }
+  }
   if (end - watched_since_ < watch_time) return;
   const bool idle = end - watched_since_ > 4 * watch_time;  // nothing ran for a while
-  const long interrupted = interruptions();
-  const bool disturbed =
-      !idle && (8 * waited_ > end - watched_since_ || interrupted - interruptions_ >= many_interruptions);
+  const bool disturbed = !idle && 8 * lost_ > end - watched_since_;
   const int part = taking_part_.load(std::memory_order_relaxed);
   if (disturbed && part == size()) {
     rest_ = std::clamp<Clock::duration>(2 * rest_, shortest_rest, longest_rest);
@@ -316,8 +308,7 @@ void ThreadPool::watch(Clock::time_point begin, Clock::time_point own_end, Clock
     rest_ /= 2;
   }
   watched_since_ = end;
-  waited_ = {};
-  interruptions_ = interrupted;
+  lost_ = {};
 }
 
 void ThreadPool::set_taking_part(int workers) {

@@ -97,6 +97,7 @@ class ThreadPool {
     // Whoever succeeds has claimed a chunk of the task in progress, even if it looked during an earlier one:
     // task_ stays put until all claimed chunks have ended.
     std::atomic<std::uint64_t> range{0};
+    std::atomic<Clock::time_point> idle_since{Clock::time_point{}};
     std::atomic<std::uint32_t> announced{0};  // counts announcements
     std::array<std::atomic<std::uintptr_t>, most_stretches> begins{};
     std::array<std::atomic<std::uint32_t>, most_stretches> bytes{};
@@ -118,7 +119,7 @@ class ThreadPool {
   void fetch_some(int worker, Fetch& fetch);
   template <class Ready>
   bool wait_for(int worker, Fetch& fetch, Ready ready);
-  void watch(Clock::time_point begin, Clock::time_point own_end, Clock::time_point end, std::int64_t own);
+  void watch(Clock::time_point begin, bool waited);
   void set_taking_part(int workers);
 
   alignas(64) std::atomic<std::uint32_t> tasks_{0};  // counts them
@@ -130,11 +131,9 @@ class ThreadPool {
   std::vector<Desk> desks_;  // by worker
   Fetch fetch_;              // of worker 0
 
-  // Over the current stretch of time: what loops waited for workers that were interrupted, and the caller's
-  // own interruptions.
+  // What was lost since then by waiting for workers that were interrupted, the caller among them.
   Clock::time_point watched_since_;
-  Clock::duration waited_{};
-  long interruptions_ = 0;  // at its start
+  Clock::duration lost_{};
   Clock::duration rest_{};  // how long the worker that rests does so
   Clock::time_point rest_ends_;
   std::atomic<int> taking_part_{1};
