@@ -335,7 +335,7 @@ class Fusion {
 
   // Room for per_row · rows rows that the phase itself quantizes for this matrix; -1 where it takes floats.
   int room_for_activations(const StoredMatrix& matrix, RowSet rows, int per_row, int columns) {
-    const std::optional<kernels::ActivationFormat> format = format_for(matrix);
+    const std::optional<kernels::ActivationFormat> format = format_for(matrix, rows);
     if (!format) return -1;
     const std::size_t bytes =
         kernels::activation_bytes(*format, program_.shape.count(rows) * per_row, columns);
@@ -362,7 +362,7 @@ class Fusion {
     work.gate_activations = room_for_activations(work.gate.first(), n.rows, work.chosen, n.width);
     bool floats_needed = work.gate_activations < 0;
     if (work.up.exists()) {
-      work.up_activations = format_for(work.up.first()) == format_for(work.gate.first())
+      work.up_activations = format_for(work.up.first(), n.rows) == format_for(work.gate.first(), n.rows)
                                 ? work.gate_activations
                                 : room_for_activations(work.up.first(), n.rows, work.chosen, n.width);
       floats_needed = floats_needed || work.up_activations < 0;
@@ -384,13 +384,13 @@ class Fusion {
     program_.phases.push_back(std::move(phase));
   }
 
-  // How x is quantized for this matrix; nothing where products take floats.
-  std::optional<kernels::ActivationFormat> format_for(const StoredMatrix& matrix) const {
+  // How rows of x are quantized for this matrix; nothing where products take floats.
+  std::optional<kernels::ActivationFormat> format_for(const StoredMatrix& matrix, RowSet rows) const {
     if (arithmetic_ == Arithmetic::exact) return std::nullopt;
     const auto precision =
         arithmetic_ == Arithmetic::fast ? kernels::Precision::fast : kernels::Precision::standard;
     if (const auto* affine = std::get_if<kernels::QuantizedMatrix>(&matrix)) {
-      return activation_format(*affine, precision);
+      return activation_format(*affine, precision, program_.shape.count(rows));
     }
     if (const auto* dense = std::get_if<kernels::DenseMatrix>(&matrix)) {
       return activation_format(*dense, precision);
@@ -401,7 +401,7 @@ class Fusion {
 
   // Index of x quantized for this matrix; -1 where its products take floats.
   int quantized_input(const StoredMatrix& matrix, int x) {
-    const std::optional<kernels::ActivationFormat> wanted = format_for(matrix);
+    const std::optional<kernels::ActivationFormat> wanted = format_for(matrix, node(x).rows);
     if (!wanted) return -1;
     const kernels::ActivationFormat& format = *wanted;
     for (const auto& [source, index] : quantized_) {

@@ -12,14 +12,14 @@ void touch(Program& program, int buffer, int phase) {
   b.last_phase = phase;
 }
 
-// Chunks that leave every thread a few of them, in whole panels of 32 columns. A token alone reads weights,
-// and where a chunk ends so does a stream of memory: few large chunks. With many rows, codes and scales of 72
-// KiB become panels that fit the second-level cache. Of a long prompt's rows each chunk takes long, and
+// Chunks that leave every thread a few of them, in whole panels of 32 columns. A few tokens read weights, and
+// where a chunk ends so does a stream of memory: few large chunks. With many rows, codes and scales of 72 KiB
+// become panels that fit the second-level cache. Of a long prompt's rows each chunk takes long, and
 // threads that find none left wait for the last: towards the end of a phase chunks shrink.
 void cut(Phase& phase, int rows, int threads) {
   constexpr std::int64_t panel = 32;
   const bool shrink = rows >= 64;
-  const std::int64_t chunk_bytes = rows <= 2 ? 256 << 10 : 72 << 10;
+  const std::int64_t chunk_bytes = rows <= 16 ? 256 << 10 : 72 << 10;
   std::int64_t columns = 0;
   for (const Product& product : phase.products) columns += product.out.width;
   const std::int64_t by_threads = columns / (std::int64_t{4} * threads);

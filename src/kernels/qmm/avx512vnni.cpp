@@ -228,34 +228,17 @@ inline void deal(__m512i words, std::int8_t* to) {
 template <int Planes, int Interleave>
 void quantize_row(const float* x, const Activations& to, int row) {
   const int unit = to.format.unit;
-  const auto levels = static_cast<float>(to.format.levels);
   const int block = units_per_block * unit;
   auto* q = static_cast<std::int8_t*>(to.q) + row * to.stride * Planes;
   float* scales = to.scale + static_cast<std::int64_t>(row) * to.units;
   float* sums = to.sum + static_cast<std::int64_t>(row) * to.units;
   for (int u = 0; u < to.units; ++u) {
     const float* values = x + static_cast<std::int64_t>(u) * unit;
-    const bool there = u * unit < to.columns;
-    __m512i magnitudes = _mm512_setzero_si512();
-    for (int i = 0; there && i < unit; i += 16) {
-      magnitudes = _mm512_max_epu32(
-          magnitudes, _mm512_and_si512(_mm512_loadu_si512(values + i), _mm512_set1_epi32(0x7fffffff)));
-    }
-    const unsigned bits = _mm512_reduce_max_epu32(magnitudes);
-    const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int>(bits))));
-    const bool finite = bits < 0x7f800000;
-    const bool zero = !finite || largest < smallest_magnitude;
-    const __m512 reciprocal = _mm512_set1_ps(levels / largest);
+    const Divisor by =
+        u * unit < to.columns ? divisor_of(values, unit, to.format.levels) : Divisor{0, 0, true};
     __m512i total = _mm512_setzero_si512();
     for (int i = 0; i < unit; i += 32) {
-      __m512i words = _mm512_setzero_si512();
-      if (!zero) {
-        const __m512i a = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(values + i), reciprocal));
-        const __m512i b = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(values + i + 16), reciprocal));
-        total = _mm512_add_epi32(total, _mm512_add_epi32(a, b));
-        words =
-            _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi32_epi16(a)), _mm512_cvtepi32_epi16(b), 1);
-      }
+      const __m512i words = divide(values + i, by, total);
       const int k = u * unit + i;
       const int chunk = k % (64 * Interleave);
       std::int8_t* at =
@@ -266,8 +249,8 @@ void quantize_row(const float* x, const Activations& to, int row) {
       }
       deal<Interleave>(words, at);
     }
-    scales[u] = zero ? (finite ? 0.0f : __builtin_nanf("")) : largest / levels;
-    sums[u] = zero ? scales[u] : scales[u] * static_cast<float>(_mm512_reduce_add_epi32(total));
+    scales[u] = by.scale;
+    sums[u] = by.zero ? by.scale : by.scale * static_cast<float>(_mm512_reduce_add_epi32(total));
   }
 }
 
@@ -286,6 +269,7 @@ void quantize_planes(const float* x, const Activations& to, int row) {
 }  // namespace
 
 void quantize(const float* x, const Activations& to, int row) {
+  if (unit_by_unit(to.format.storage)) return quantize_units(x, to, row);
   if (to.format.storage == Storage::bytes) return quantize_planes<1>(x, to, row);
   quantize_planes<2>(x, to, row);
 }

@@ -47,6 +47,37 @@ template <int Bits>
                                    _mm512_set1_epi16(static_cast<short>(mask << 8)), 0xf8);
 }
 
+// What the activations of a unit are divided by.
+struct Divisor {
+  float scale;
+  float reciprocal;
+  bool zero;  // of a unit that counts as zeros, or is not finite
+};
+
+inline Divisor divisor_of(const float* values, int unit, int levels) {
+  __m512i magnitudes = _mm512_setzero_si512();
+  for (int i = 0; i < unit; i += 16) {
+    magnitudes = _mm512_max_epu32(
+        magnitudes, _mm512_and_si512(_mm512_loadu_si512(values + i), _mm512_set1_epi32(0x7fffffff)));
+  }
+  const unsigned bits = _mm512_reduce_max_epu32(magnitudes);
+  const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int>(bits))));
+  const auto most = static_cast<float>(levels);
+  if (bits >= 0x7f800000) return {__builtin_nanf(""), 0, true};
+  if (largest < smallest_magnitude) return {0, 0, true};
+  return {largest / most, most / largest, false};
+}
+
+// 32 of them as words; adds them to the sums.
+inline __m512i divide(const float* values, const Divisor& by, __m512i& sums) {
+  if (by.zero) return _mm512_setzero_si512();
+  const __m512 reciprocal = _mm512_set1_ps(by.reciprocal);
+  const __m512i a = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(values), reciprocal));
+  const __m512i b = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(values + 16), reciprocal));
+  sums = _mm512_add_epi32(sums, _mm512_add_epi32(a, b));
+  return _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi32_epi16(a)), _mm512_cvtepi32_epi16(b), 1);
+}
+
 // The codes of a chunk, one to a byte, in the order of layout.h; zeros behind the first `bytes` bytes.
 template <int Bits, bool Full>
 [[gnu::always_inline]] inline void load_codes(__m512i* codes, const std::uint8_t* p, std::int64_t bytes) {

@@ -1,5 +1,9 @@
-// Products of several rows: a panel of 32 rows of W, its codes unpacked to bytes and transposed, meets tiles
-// of up to 8 rows of x: 16 accumulators.
+// Products of several rows: a panel of 32 rows of W, its codes unpacked to words or bytes and transposed,
+// meets tiles of up to 6 rows of x, both stored unit by unit (layout.h): 12 accumulators of integers, 12 of
+// floats.
+//
+// Zen 4 multiplies one such vector per cycle and does two other operations, so that three pairs of dwords in
+// eight, and two dwords that stay alone, take 5.5 cycles and not 8.
 #include "kernels/qmm/avx512vnni.h"
 #include "kernels/qmm/gemm_impl.h"
 #include "kernels/qmm/levels.h"
@@ -18,8 +22,10 @@ constexpr int panel_rows = 32;
   asm volatile("vpbroadcastd %1, %0" : "=v"(v) : "m"(*p));
   return v;
 }
-[[gnu::always_inline]] inline void multiply_add(__m512i& sums, __m512i codes, __m512i x) {
-  asm volatile("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(codes), "v"(x));
+[[gnu::always_inline]] inline __m512i load(const Dword* p) {
+  __m512i v;
+  asm volatile("vmovdqa64 %1, %0" : "=v"(v) : "m"(*reinterpret_cast<const __m512i*>(p)));
+  return v;
 }
 
 // r[i] lane j ↔ r[j] lane i.
@@ -49,154 +55,199 @@ inline void transpose(__m512i* r) {
   for (int i = 0; i < 16; ++i) r[i] = t[i];
 }
 
-// Where dwords stand, of codes in a panel and of activations.
-struct Geometry {
-  int valid_units;
-  int unit_dwords;
-  int run_dwords;  // a multiple of Group
-  int run_stride;
-  int plane_stride;
+// How products are computed: of words or of bytes, with or without pairs, from a panel of words or bytes or
+// from one of codes of 4 bits, packed as they were. Packed codes are unpacked for each tile, which costs few
+// rows less than to unpack them into a panel once.
+template <bool Bytes, bool Pairs, bool Packed>
+struct Kind {
+  static constexpr bool bytes = Bytes, pairs = Pairs, packed = Packed;
+  static constexpr int vectors = Packed ? 1 : 2;  // of 16 rows of W, that a tile meets at once
+  static constexpr int step = 16 * vectors;       // from dword to dword of a panel
+
+  [[gnu::always_inline]] static void multiply_add(__m512i& sums, __m512i codes, __m512i x) {
+    if constexpr (Bytes) {
+      asm volatile("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(codes), "v"(x));
+    } else {
+      asm volatile("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(codes), "v"(x));
+    }
+  }
+  [[gnu::always_inline]] static __m512i add(__m512i a, __m512i b) {
+    __m512i sum;
+    if constexpr (Bytes) {
+      asm volatile("vpaddb %2, %1, %0" : "=v"(sum) : "v"(a), "v"(b));
+    } else {
+      asm volatile("vpaddw %2, %1, %0" : "=v"(sum) : "v"(a), "v"(b));
+    }
+    return sum;
+  }
+  // Sixteen rows' codes, those of run `Run` where they are packed.
+  template <int Run>
+  [[gnu::always_inline]] static __m512i codes(const Dword* p) {
+    __m512i v = load(p);
+    if constexpr (Packed) {
+      if constexpr (Run > 0) v = _mm512_srli_epi32(v, 4 * Run);
+      v = _mm512_and_si512(v, Bytes ? _mm512_set1_epi8(15) : _mm512_set1_epi16(15));
+    }
+    return v;
+  }
 };
 
-// The sums of one unit, Group dwords at a time.
-template <int Planes, int Rows, int Group>
-[[gnu::always_inline]] inline void multiply_unit(const Geometry& g, const Dword* codes_of_unit,
-                                                 const Dword* x, std::int64_t stride,
-                                                 __m512i (&sums)[2 * Rows]) {
+constexpr int group_dwords = 8;
+constexpr bool starts_pair(int dword) { return dword % 3 == 0; }
+
+// sums += the products of dword `I` of eight, or of the pair that it starts, and of those behind it.
+template <class Kind, int Rows, int Run, int I = 0>
+[[gnu::always_inline]] inline void multiply_group(const Dword* codes, const Dword* x, std::int64_t stride,
+                                                  __m512i (&sums)[Kind::vectors * Rows]) {
+  constexpr int vectors = Kind::vectors;
+  constexpr bool pair = Kind::pairs && starts_pair(I);
+  __m512i w0[vectors], w1[vectors];
 #pragma clang loop unroll(full)
-  for (int c = 0; c < 2 * Rows; ++c) sums[c] = _mm512_setzero_si512();
+  for (int h = 0; h < vectors; ++h) {
+    w0[h] = Kind::template codes<Run>(codes + 16 * h);
+    if constexpr (pair) w1[h] = Kind::template codes<Run>(codes + Kind::step + 16 * h);
+  }
 #pragma clang loop unroll(full)
-  for (int plane = 0; plane < Planes; ++plane, x += g.plane_stride) {
-    if (plane == 1) {
+  for (int m = 0; m < Rows; ++m) {
+    const __m512i x0 = broadcast(x + m * stride);
+    if constexpr (pair) {
+      const __m512i x1 = broadcast(x + m * stride + 1);
 #pragma clang loop unroll(full)
-      for (int c = 0; c < 2 * Rows; ++c) sums[c] = _mm512_slli_epi32(sums[c], 8);
-    }
-    const Dword* codes = codes_of_unit;
-    const Dword* run = x;
-    for (int first = 0, left = g.run_dwords; first < g.unit_dwords; first += Group) {
-#pragma clang loop unroll(full)
-      for (int p = 0; p < Group; ++p, codes += panel_rows) {
-        const __m512i w0 = _mm512_load_si512(codes), w1 = _mm512_load_si512(codes + 16);
-#pragma clang loop unroll(full)
-        for (int m = 0; m < Rows; ++m) {
-          const __m512i v = broadcast(run + m * stride + p);
-          multiply_add(sums[2 * m], w0, v);
-          multiply_add(sums[2 * m + 1], w1, v);
-        }
+      for (int h = 0; h < vectors; ++h) {
+        const __m512i sum = Kind::add(x0, w1[h]);
+        Kind::multiply_add(sums[vectors * m + h], sum, Kind::add(x1, w0[h]));
       }
-      left -= Group;
-      run += left > 0 ? Group : Group + g.run_stride - g.run_dwords;
-      left = left > 0 ? left : g.run_dwords;
+    } else {
+#pragma clang loop unroll(full)
+      for (int h = 0; h < vectors; ++h) Kind::multiply_add(sums[vectors * m + h], w0[h], x0);
+    }
+  }
+  constexpr int next = I + (pair ? 2 : 1);
+  if constexpr (next < group_dwords) {
+    multiply_group<Kind, Rows, Run, next>(codes + (next - I) * Kind::step, x + next - I, stride, sums);
+  }
+}
+
+// The same for all dwords of a unit.
+template <class Kind, int Rows, int Run = 0>
+[[gnu::always_inline]] inline void multiply_unit(const Dword* codes, const Dword* x, std::int64_t stride,
+                                                 int unit_dwords, __m512i (&sums)[Kind::vectors * Rows]) {
+  if constexpr (Kind::packed) {
+    multiply_group<Kind, Rows, Run>(codes, x + Run * group_dwords, stride, sums);
+    constexpr int runs = Kind::bytes ? 2 : 4;
+    if constexpr (Run + 1 < runs) multiply_unit<Kind, Rows, Run + 1>(codes, x, stride, unit_dwords, sums);
+  } else {
+#pragma clang loop unroll(disable)
+    for (int d = 0; d < unit_dwords; d += group_dwords) {
+      multiply_group<Kind, Rows, 0>(codes + d * Kind::step, x + d, stride, sums);
     }
   }
 }
 
-// y of Rows rows and the panel's columns. Lane by lane, in counter_order, the lane's units are added up;
-// lanes are added like a binary counter: `pending[l]` is the sum of 2^l of them that waits for its neighbour.
-template <int Planes, int Rows, int Group>
-void multiply_tile(const Panel& panel, const Tile& tile, const Geometry& g, const UnitLayout& layout) {
-  alignas(64) float pending[4][2 * Rows][16];
-  alignas(64) float lane[2 * Rows][16];
+// y of Rows rows and 16 or 32 of the panel's columns, from `column` on. Lane by lane, in counter_order, the
+// lane's units are added up; lanes are added like a binary counter: `pending[l]` is the sum of 2^l of them
+// that waits for its neighbour.
+template <class Kind, int Rows>
+void multiply_tile(const Panel& panel, const Tile& tile, int unit_dwords, int column) {
+  constexpr int vectors = Kind::vectors, count = vectors * Rows;
+  alignas(64) float pending[4][count][16];
   const Activations& x = tile.x;
-  const std::int64_t stride = x.stride * Planes / 4;
+  const std::int64_t stride = x.stride * (Kind::bytes ? 1 : 2) / 4, units = x.units;
+  const std::int64_t first = tile.first * units;
+  const int unit_codes = Kind::packed ? group_dwords : unit_dwords;  // in dwords, of one row of W
+  const auto* codes = static_cast<const Dword*>(panel.codes) + column * units * unit_codes;
   const auto* q = static_cast<const Dword*>(x.q) + tile.first * stride;
-  const float* d = x.scale + static_cast<std::int64_t>(tile.first) * x.units;
-  const float* sum = x.sum + static_cast<std::int64_t>(tile.first) * x.units;
-  __m512 v[2 * Rows];
-  for (int i = 0; i < units_per_block; ++i) {
-    const Dword* run = q + layout.first(counter_order[i]);
-    for (int u = counter_order[i]; u < x.units; u += units_per_block, run += g.plane_stride * Planes) {
-      __m512i sums[2 * Rows];
-      if (u < g.valid_units) {
-        multiply_unit<Planes, Rows, Group>(
-            g, static_cast<const Dword*>(panel.codes) + u * g.unit_dwords * panel_rows, run, stride, sums);
-      } else {
+  const int valid_units = x.columns / x.format.unit;
+  const int lines = static_cast<int>((tile.ahead.end - tile.ahead.at) / 64 / valid_units) + 1;
+  const std::uint8_t* ahead = tile.ahead.at;
+  __m512 v[count];
+  for (int i = 0, place = 0; i < units_per_block; ++i) {
 #pragma clang loop unroll(full)
-        for (__m512i& s : sums) s = _mm512_setzero_si512();
+    for (__m512& lane : v) lane = _mm512_setzero_ps();
+    for (int u = counter_order[i]; u < x.units; u += units_per_block, ++place) {
+      if (u >= valid_units) {
+#pragma clang loop unroll(full)
+        for (__m512& lane : v) lane = _mm512_add_ps(lane, _mm512_setzero_ps());
+        continue;
       }
-      if (u >= units_per_block) {
-#pragma clang loop unroll(full)
-        for (int c = 0; c < 2 * Rows; ++c) v[c] = _mm512_load_ps(lane[c]);
-      } else {
-#pragma clang loop unroll(full)
-        for (int c = 0; c < 2 * Rows; ++c) v[c] = _mm512_setzero_ps();
+      for (int l = 0; l < lines && ahead < tile.ahead.end; ++l, ahead += 64) {
+        _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T1);
       }
+      const std::int64_t of_panel = place * panel_rows + column;
+      __m512i sums[count];
 #pragma clang loop unroll(full)
       for (int m = 0; m < Rows; ++m) {
-        const __m512 dm = _mm512_set1_ps(d[m * x.units + u]), sm = _mm512_set1_ps(sum[m * x.units + u]);
 #pragma clang loop unroll(full)
-        for (int h = 0; h < 2; ++h) {
-          const __m512 scale = _mm512_mul_ps(_mm512_load_ps(panel.scales + u * panel_rows + 16 * h), dm);
-          const __m512 bias = _mm512_load_ps(panel.biases + u * panel_rows + 16 * h);
-          v[2 * m + h] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[2 * m + h]), scale, v[2 * m + h]);
-          v[2 * m + h] = _mm512_fmadd_ps(bias, sm, v[2 * m + h]);
+        for (int h = 0; h < vectors; ++h) {
+          sums[vectors * m + h] =
+              Kind::pairs ? _mm512_sub_epi32(_mm512_load_si512(panel.pair_products + of_panel + 16 * h),
+                                             _mm512_set1_epi32(x.pair_products[first + m * units + place]))
+                          : _mm512_setzero_si512();
         }
       }
-      if (u + units_per_block < x.units) {
+      multiply_unit<Kind, Rows>(codes + std::int64_t{place} * unit_codes * Kind::step,
+                                q + std::int64_t{place} * unit_dwords, stride, unit_dwords, sums);
 #pragma clang loop unroll(full)
-        for (int c = 0; c < 2 * Rows; ++c) _mm512_store_ps(lane[c], v[c]);
+      for (int m = 0; m < Rows; ++m) {
+        const __m512 d = _mm512_set1_ps(x.scale[first + m * units + place]);
+        const __m512 sum = _mm512_set1_ps(x.sum[first + m * units + place]);
+#pragma clang loop unroll(full)
+        for (int h = 0; h < vectors; ++h) {
+          __m512& lane = v[vectors * m + h];
+          const __m512 scale = _mm512_mul_ps(_mm512_load_ps(panel.scales + of_panel + 16 * h), d);
+          lane = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[vectors * m + h]), scale, lane);
+          lane = _mm512_fmadd_ps(_mm512_load_ps(panel.biases + of_panel + 16 * h), sum, lane);
+        }
       }
     }
     int level = 0;
     for (; i >> level & 1; ++level) {
 #pragma clang loop unroll(full)
-      for (int c = 0; c < 2 * Rows; ++c) v[c] = _mm512_add_ps(_mm512_load_ps(pending[level][c]), v[c]);
+      for (int c = 0; c < count; ++c) v[c] = _mm512_add_ps(_mm512_load_ps(pending[level][c]), v[c]);
     }
     if (level < 4) {
 #pragma clang loop unroll(full)
-      for (int c = 0; c < 2 * Rows; ++c) _mm512_store_ps(pending[level][c], v[c]);
+      for (int c = 0; c < count; ++c) _mm512_store_ps(pending[level][c], v[c]);
     }
   }
 #pragma clang loop unroll(full)
-  for (int c = 0; c < 2 * Rows; ++c) {
-    _mm512_mask_storeu_ps(tile.y + c / 2 * tile.y_stride + c % 2 * 16,
-                          tile.columns > c % 2 * 16 ? first_lanes(tile.columns - c % 2 * 16) : 0, v[c]);
+  for (int c = 0; c < count; ++c) {
+    const int at = column + c % vectors * 16;
+    _mm512_mask_storeu_ps(tile.y + c / vectors * tile.y_stride + at,
+                          tile.columns > at ? first_lanes(tile.columns - at) : 0, v[c]);
   }
 }
 
-template <int Planes, int Group>
-void multiply_rows(const Panel& panel, const Tile& tile, int rows, const Geometry& g,
-                   const UnitLayout& layout) {
-  switch (rows) {
-    case 1:
-      return multiply_tile<Planes, 1, Group>(panel, tile, g, layout);
-    case 2:
-      return multiply_tile<Planes, 2, Group>(panel, tile, g, layout);
-    case 3:
-      return multiply_tile<Planes, 3, Group>(panel, tile, g, layout);
-    case 4:
-      return multiply_tile<Planes, 4, Group>(panel, tile, g, layout);
-    case 5:
-      return multiply_tile<Planes, 5, Group>(panel, tile, g, layout);
-    case 6:
-      return multiply_tile<Planes, 6, Group>(panel, tile, g, layout);
-    case 7:
-      return multiply_tile<Planes, 7, Group>(panel, tile, g, layout);
-    default:
-      return multiply_tile<Planes, 8, Group>(panel, tile, g, layout);
+template <class Kind, int Most, int Rows = 1>
+void multiply_rows(const Panel& panel, const Tile& tile, int rows, int unit_dwords, int column) {
+  if constexpr (Rows < Most) {
+    if (rows > Rows) return multiply_rows<Kind, Most, Rows + 1>(panel, tile, rows, unit_dwords, column);
   }
+  multiply_tile<Kind, Rows>(panel, tile, unit_dwords, column);
 }
 
-template <int Planes, int Bits, int Unit>
+template <class Kind, int Bits, int Unit>
 struct Gemm {
   static constexpr int panel_rows = avx512vnni::panel_rows;
-  static constexpr int largest_tile = 8;
-  static constexpr bool bytes = true;
-  static constexpr int interleave = interleave_of(Bits, true);
-  static constexpr UnitLayout layout = unit_layout(interleave, Unit, true);
-  static constexpr int unit_dwords = Unit / 4;
+  static constexpr int largest_tile = Kind::packed ? 10 : 6;
+  static constexpr bool bytes = Kind::bytes;
+  static constexpr int stored_bits = unpacked_first(Bits) ? 8 : Bits;  // of a code when it is transposed
+  static constexpr int runs = unit_interleave(Bits, bytes);
+  static constexpr int unit_dwords = Unit / (bytes ? 4 : 2);
+  static constexpr int run_dwords = unit_dwords / runs;
+  static constexpr int unit_codes = Kind::packed ? run_dwords : unit_dwords;
 
-  // 16 rows, all of K. As many bytes from `ahead` on are asked for: the rows of the next panel, in the order
-  // of memory, which these reads across 16 rows are not.
-  static void fill_codes(Dword* out, const std::uint8_t* const* rows, int columns,
-                         const std::uint8_t*& ahead) {
-    constexpr int chunk_codes = 64 * interleave;
+  // 16 rows, all of K. The processor may not follow so many: the next bytes of each row are asked for, and as
+  // many bytes from `ahead` on.
+  static void fill_codes(Dword* out, std::int32_t* products, const std::uint8_t* const* rows, int columns,
+                         int units, Ahead ahead) {
+    constexpr int chunk_codes = 512 / stored_bits;
     constexpr int chunk_bytes = chunk_codes / 8 * Bits;
     __m512i r[16];
     for (int k = 0; k < columns; k += chunk_codes) {
       const std::int64_t at = std::int64_t{k} / 8 * Bits, left = std::int64_t{columns - k} / 8 * Bits;
-      const __m512i mask = _mm512_set1_epi8(static_cast<char>((1 << Bits) - 1));
       for (int i = 0; i < 16; ++i) {
+        _mm_prefetch(reinterpret_cast<const char*>(rows[i] + at + 4 * chunk_bytes), _MM_HINT_T0);
         if constexpr (unpacked_first(Bits)) {
           r[i] = unpack<Bits>(rows[i] + at, columns - k);
         } else {
@@ -204,71 +255,150 @@ struct Gemm {
                             : _mm512_maskz_loadu_epi8(~0ull >> (64 - left), rows[i] + at);
         }
       }
-      for (int i = 0; i < 16 * chunk_bytes; i += 64, ahead += 64) {
-        _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T1);
+      for (int i = 0; i < 16 * chunk_bytes && ahead.at < ahead.end; i += 64, ahead.at += 64) {
+        _mm_prefetch(reinterpret_cast<const char*>(ahead.at), _MM_HINT_T0);
       }
       transpose(r);
-      for (int d = 0; d < 16; ++d) {
-        const int unit = k / Unit + d / layout.dwords;
+#pragma clang loop unroll(full)
+      for (int d = 0; d < 16; d += run_dwords) {
+        const int unit = k / Unit + d / run_dwords;
         if (unit * Unit >= columns) break;
-        Dword* to = out + (unit * unit_dwords + d % layout.dwords) * panel_rows;
-        for (int j = 0; j < interleave; ++j) {
-          _mm512_store_si512(
-              to + j * layout.dwords * panel_rows,
-              _mm512_and_si512(_mm512_srli_epi32(r[d], static_cast<unsigned>(j * Bits)), mask));
+        const std::int64_t place = place_of(unit, units);
+        store_unit(out + place * unit_codes * Kind::step, r + d);
+        if constexpr (Kind::pairs) {
+          _mm512_store_si512(products + place * panel_rows, pair_products(r + d));
         }
       }
     }
   }
 
-  static void fill(const Panel& panel, const QuantizedMatrix& w, const Activations& x, int first_row) {
-    const std::int64_t row_bytes = static_cast<std::int64_t>(w.columns) / 8 * Bits;
+  // The codes of run j, of which there are `runs` in a dword.
+  [[gnu::always_inline]] static __m512i run_of(__m512i packed, int j) {
+    const __m512i mask = bytes ? _mm512_set1_epi8(static_cast<char>((1 << stored_bits) - 1))
+                               : _mm512_set1_epi16(static_cast<short>((1 << stored_bits) - 1));
+    return _mm512_and_si512(_mm512_srli_epi32(packed, static_cast<unsigned>(j * stored_bits)), mask);
+  }
+
+  [[gnu::always_inline]] static void store_unit(Dword* to, const __m512i* packed) {
+#pragma clang loop unroll(full)
+    for (int d = 0; d < run_dwords; ++d, to += Kind::step) {
+      if constexpr (Kind::packed) {
+        _mm512_store_si512(to, packed[d]);
+        continue;
+      }
+#pragma clang loop unroll(full)
+      for (int j = 0; j < runs; ++j)
+        _mm512_store_si512(to + j * run_dwords * Kind::step, run_of(packed[d], j));
+    }
+  }
+
+  // Minus what the pairs of a unit's codes add to its products.
+  [[gnu::always_inline]] static __m512i pair_products(const __m512i* packed) {
+    constexpr int pairs = unit_dwords / group_dwords * 3 * 4;
+    __m512i sums = _mm512_setzero_si512();
+#pragma clang loop unroll(full)
+    for (int d = 0; d < unit_dwords; d += group_dwords) {
+      __m512i of_group = _mm512_setzero_si512();
+#pragma clang loop unroll(full)
+      for (int i = d; i < d + group_dwords; i += 3) {
+        const __m512i w0 = run_of(packed[i % run_dwords], i / run_dwords);
+        const __m512i w1 = run_of(packed[(i + 1) % run_dwords], (i + 1) / run_dwords);
+        if constexpr (bytes) {
+          of_group = add_products(of_group, _mm512_add_epi8(w1, _mm512_set1_epi8(pair_offset)),
+                                  _mm512_add_epi8(w0, _mm512_set1_epi8(code_offset)));
+        } else {
+          of_group = _mm512_dpwssd_epi32(of_group, w0, w1);
+        }
+      }
+      sums = _mm512_add_epi32(sums, of_group);
+    }
+    return _mm512_sub_epi32(_mm512_set1_epi32(bytes ? pairs * pair_offset * code_offset : 0), sums);
+  }
+
+  template <bool Full>
+  static void fill_scales(float* out, const QuantizedMatrix& w, const void* from, int first_row, int unit,
+                          int all_units) {
     const std::int64_t groups = w.columns / w.group;
     const bool two_per_group = w.group > Unit;
-    const int valid_units = w.columns / Unit;
-    const std::uint8_t* ahead = w.codes + (first_row + panel_rows) * row_bytes;
+    const int left = w.columns / Unit - unit, units = left < units_per_block ? left : units_per_block;
+    __m512i r[16];
+    for (int i = 0; i < 16; ++i) {
+      const int n = first_row + i < w.rows ? first_row + i : w.rows - 1;
+      const std::int64_t group = n * groups + (two_per_group ? unit / 2 : unit);
+      r[i] = _mm512_castps_si512(load_scales<Full>(from, w.scale_type, group, units, two_per_group));
+    }
+    transpose(r);
+    // The block's places lie the same distance apart, in counter_order.
+    const std::int64_t step = std::int64_t{all_units / units_per_block} * panel_rows;
+    out += std::int64_t{unit / units_per_block} * panel_rows;
+#pragma clang loop unroll(full)
+    for (int i = 0; i < units_per_block; ++i) _mm512_store_si512(out + counter_order[i] * step, r[i]);
+  }
+
+  static void fill(const Panel& panel, const QuantizedMatrix& w, const Activations& x, int first_row) {
+    const std::int64_t row_bytes = static_cast<std::int64_t>(w.columns) / 8 * Bits;
     for (int half = 0; half < panel_rows; half += 16) {
       const std::uint8_t* rows[16];
       for (int i = 0; i < 16; ++i) {
         const int n = first_row + half + i < w.rows ? first_row + half + i : w.rows - 1;
         rows[i] = w.codes + n * row_bytes;
       }
-      fill_codes(static_cast<Dword*>(panel.codes) + half, rows, w.columns, ahead);
-      for (int u = 0; u < x.units; u += units_per_block) {
-        const int units = valid_units - u < units_per_block ? valid_units - u : units_per_block;
-        __m512i scales[16], biases[16];
-        for (int i = 0; i < 16; ++i) {
-          const int n = first_row + half + i < w.rows ? first_row + half + i : w.rows - 1;
-          const std::int64_t group = n * groups + (two_per_group ? u / 2 : u);
-          scales[i] =
-              _mm512_castps_si512(load_scales<false>(w.scales, w.scale_type, group, units, two_per_group));
-          biases[i] =
-              _mm512_castps_si512(load_scales<false>(w.biases, w.scale_type, group, units, two_per_group));
-        }
-        transpose(scales);
-        transpose(biases);
-        for (int i = 0; i < units_per_block; ++i) {
-          _mm512_store_si512(panel.scales + (u + i) * panel_rows + half, scales[i]);
-          _mm512_store_si512(panel.biases + (u + i) * panel_rows + half, biases[i]);
-        }
+      Dword* codes = static_cast<Dword*>(panel.codes) +
+                     (Kind::packed ? std::int64_t{half} * x.units * unit_codes : half);
+      const Ahead ahead = {rows[15] + row_bytes, w.codes + w.rows * row_bytes};
+      fill_codes(codes, panel.pair_products + half, rows, w.columns, x.units, ahead);
+      for (int u = 0; u * Unit < w.columns; u += units_per_block) {
+        const auto fill = (u + units_per_block) * Unit <= w.columns ? fill_scales<true> : fill_scales<false>;
+        fill(panel.scales + half, w, w.scales, first_row + half, u, x.units);
+        fill(panel.biases + half, w, w.biases, first_row + half, u, x.units);
       }
+    }
+    const std::int64_t scale_bytes =
+        std::int64_t{w.columns / w.group} * (w.scale_type == Element::f32 ? 4 : 2);
+    const std::int64_t next = (first_row + panel_rows) * scale_bytes;
+    for (std::int64_t i = next; i < next + panel_rows * scale_bytes && i < w.rows * scale_bytes; i += 64) {
+      _mm_prefetch(static_cast<const char*>(w.scales) + i, _MM_HINT_T1);
+      _mm_prefetch(static_cast<const char*>(w.biases) + i, _MM_HINT_T1);
     }
   }
 
   static void multiply(const Panel& panel, const Tile& tile, int rows) {
-    const Geometry g = {tile.x.columns / Unit, unit_dwords, layout.dwords, layout.run_stride,
-                        units_per_block * unit_dwords};
-    multiply_rows < Planes, layout.dwords<4 ? layout.dwords : 4>(panel, tile, rows, g, layout);
+    multiply_rows<Kind, largest_tile>(panel, tile, rows, unit_dwords, 0);
+    if (!Kind::packed || tile.columns <= 16) return;
+    Tile second = tile;
+    second.ahead.at = tile.ahead.end;
+    multiply_rows<Kind, largest_tile>(panel, second, rows, unit_dwords, 16);
   }
 };
+
+// Rows of x up to which codes stay packed.
+constexpr int most_packed_rows = 20;
+
+template <int Bits, int Unit, bool Bytes, bool Pairs>
+void gemm_of(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
+             int end, void* scratch) {
+  if constexpr (Bits == 4 && Unit == 64 && Pairs) {
+    if (x.rows <= most_packed_rows) {
+      return walk_panels<Gemm<Kind<Bytes, Pairs, true>, Bits, Unit>>(w, x, y, y_stride, begin, end, scratch,
+                                                                     1);
+    }
+  }
+  walk_panels<Gemm<Kind<Bytes, Pairs, false>, Bits, Unit>>(w, x, y, y_stride, begin, end, scratch);
+}
 
 template <int Bits, int Unit>
 void gemm_any(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
               int end, void* scratch) {
-  if (x.format.storage == Storage::bytes) {
-    return walk_panels<Gemm<1, Bits, Unit>>(w, x, y, y_stride, begin, end, scratch);
+  const bool bytes = x.format.storage == Storage::unit_bytes;
+  if constexpr (Bits <= 6) {
+    if (x.format.pairs && !bytes)
+      return gemm_of<Bits, Unit, false, true>(w, x, y, y_stride, begin, end, scratch);
   }
-  walk_panels<Gemm<2, Bits, Unit>>(w, x, y, y_stride, begin, end, scratch);
+  if constexpr (Bits <= 4) {
+    if (x.format.pairs) return gemm_of<Bits, Unit, true, true>(w, x, y, y_stride, begin, end, scratch);
+  }
+  bytes ? gemm_of<Bits, Unit, true, false>(w, x, y, y_stride, begin, end, scratch)
+        : gemm_of<Bits, Unit, false, false>(w, x, y, y_stride, begin, end, scratch);
 }
 
 }  // namespace

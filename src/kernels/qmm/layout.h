@@ -9,6 +9,18 @@
 //
 // Where q is stored as planes, a block has its high bytes in that order and then its low ones, both signed:
 // q = 256·high + low.
+//
+// Stored unit by unit, a unit is whole and units come in the order in which gemm adds them up (place_of); so
+// do its scale, sum and pair products. Within a unit the order is [j][lane], and codes that are unpacked
+// first count as codes of 8 bits. Where the format says `pairs`, dwords 0 and 1, 3 and 4, 6 and 7 of every
+// eight are pairs, for which
+//
+//   x0·w0 + x1·w1 = (x0 + w1)·(x1 + w0) - x0·x1 - w0·w1
+//
+// (S. Winograd, 1968): one multiplication instead of two, for two additions, of which processors do twice as
+// many; x0·x1 is summed up once per row of x (pair_products), w0·w1 once per row of W. Sums are exact modulo
+// 2^32. Bytes of x0 are stored with pair_offset added and those of x1 with code_offset, so that x0 + w1 is an
+// unsigned byte and x1 + w0 a signed one.
 #pragma once
 
 #include <cstdint>
@@ -47,6 +59,17 @@ static constexpr UnitLayout unit_layout(int interleave, int unit, bool bytes) {
   return {interleave, dwords, 16, 16 / dwords, 16 * interleave};
 }
 
+static constexpr int unit_interleave(int bits, bool bytes) {
+  return (bytes ? 8 : 16) / (unpacked_first(bits) ? 8 : bits);
+}
+
+// Where unit `unit` of `units` stands: counter_order, which reverses four bits, is its own inverse.
+static constexpr int place_of(int unit, int units) {
+  return counter_order[unit % units_per_block] * (units / units_per_block) + unit / units_per_block;
+}
+
+inline constexpr int pair_offset = 120, code_offset = -8;
+
 // Where element k of a row of 16-bit words stands in q.
 static constexpr std::int64_t stored_at(int interleave, std::int64_t k) {
   const std::int64_t chunk = 32 * interleave;
@@ -57,11 +80,11 @@ static constexpr std::int64_t stored_at(int interleave, std::int64_t k) {
 // Below this largest magnitude a unit counts as zeros, since its reciprocal would overflow.
 inline constexpr float smallest_magnitude = 0x1p-100f;
 
-// A panel: some rows of W, unpacked for gemm. codes[unit][dword][row], scales and biases [unit][row], the
-// latter with zeros behind K up to whole blocks.
+// A panel: some rows of W, unpacked for gemm. codes[unit][dword][row], scales, biases and, for x stored unit
+// by unit, sums of w0·w1 [unit][row], with zeros behind K up to whole blocks.
 static constexpr std::int64_t panel_bytes(int rows, const Activations& x, bool bytes) {
   const std::int64_t codes = std::int64_t{x.units} * x.format.unit * (bytes ? 1 : 2);
-  return rows * (codes + std::int64_t{8} * x.units);
+  return rows * (codes + std::int64_t{12} * x.units);
 }
 
 // How many panels are unpacked before x is multiplied by them: as many as leave half of a usual second-level

@@ -19,6 +19,10 @@ POME_QMM_LEVEL(avx2)
 POME_QMM_LEVEL(avx512vnni)
 POME_QMM_LEVEL(neondot)
 
+namespace avx512vnni {
+void quantize_units(const float* x, const Activations& to, int row);
+}
+
 #undef POME_QMM_LEVEL
 
 }  // namespace pome::kernels::qmm

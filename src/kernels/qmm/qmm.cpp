@@ -16,13 +16,16 @@ namespace qmm {
 namespace {
 
 constexpr Row table[] = {
-    {Isa::scalar, Storage::words, Storage::words, 1, scalar::quantize, scalar::gemv, scalar::gemm},
+    {Isa::scalar, Storage::words, Storage::words, Storage::words, Storage::words, 1, scalar::quantize,
+     scalar::gemv, scalar::gemm},
 #if defined(__x86_64__)
-    {Isa::avx2, Storage::words, Storage::words, 16, avx2::quantize, avx2::gemv, avx2::gemm},
-    {Isa::avx512vnni, Storage::planes, Storage::bytes, 32, avx512vnni::quantize, avx512vnni::gemv,
-     avx512vnni::gemm},
+    {Isa::avx2, Storage::words, Storage::words, Storage::words, Storage::words, 16, avx2::quantize,
+     avx2::gemv, avx2::gemm},
+    {Isa::avx512vnni, Storage::planes, Storage::bytes, Storage::unit_words, Storage::unit_bytes, 32,
+     avx512vnni::quantize, avx512vnni::gemv, avx512vnni::gemm},
 #elif defined(__aarch64__)
-    {Isa::neondot, Storage::planes, Storage::bytes, 8, neondot::quantize, neondot::gemv, neondot::gemm},
+    {Isa::neondot, Storage::planes, Storage::bytes, Storage::planes, Storage::bytes, 8, neondot::quantize,
+     neondot::gemv, neondot::gemm},
 #endif
 };
 
@@ -51,6 +54,15 @@ const Row& active_row() {
   return row;
 }
 
+// Intel's processors add on the ports that multiply.
+bool pairs_pay() {
+#if defined(__x86_64__)
+  return !__builtin_cpu_is("intel");
+#else
+  return false;
+#endif
+}
+
 // Unpacking a panel for a few rows of x costs more than walking the weights once for each.
 constexpr int smallest_gemm = 3;
 
@@ -61,12 +73,21 @@ constexpr std::int64_t cached_bytes = 128 << 10;
 
 std::span<const Row> rows() { return table; }
 
-ActivationFormat activation_format(const Row& row, const QuantizedMatrix& matrix, Precision precision) {
-  const bool fast = precision == Precision::fast;
-  const Storage storage = fast ? row.fast : row.standard;
-  // 32639 = 127·256 + 127: both planes are signed bytes.
-  return {std::min(matrix.group, 64), interleave_of(matrix.bits, storage != Storage::words),
-          fast ? 127 : 32639, storage};
+ActivationFormat activation_format(const Row& row, const QuantizedMatrix& matrix, Precision precision,
+                                   int rows) {
+  const bool fast = precision == Precision::fast, several = rows >= smallest_gemm;
+  ActivationFormat format;
+  format.unit = std::min(matrix.group, 64);
+  format.storage = several ? (fast ? row.rows_fast : row.rows_standard) : fast ? row.fast : row.standard;
+  // 32639 = 127·256 + 127: both planes are signed bytes. 120: the sum with a code fits a byte.
+  format.levels = fast ? (matrix.bits <= 4 ? 120 : 127) : 32639;
+  if (unit_by_unit(format.storage)) {
+    format.interleave = unit_interleave(matrix.bits, fast);
+    format.pairs = pairs_pay() && matrix.bits <= (fast ? 4 : 6);
+  } else {
+    format.interleave = interleave_of(matrix.bits, format.storage != Storage::words);
+  }
+  return format;
 }
 
 void quantize(const Row& row, const float* x, std::int64_t x_stride, const Activations& to, int begin,
@@ -76,9 +97,11 @@ void quantize(const Row& row, const float* x, std::int64_t x_stride, const Activ
 
 void multiply(const Row& row, const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride,
               int begin, int end) {
-  if (x.rows >= smallest_gemm) {
+  const bool gemm_reads_it = x.format.storage == row.rows_standard || x.format.storage == row.rows_fast;
+  if (unit_by_unit(x.format.storage) || (gemm_reads_it && x.rows >= smallest_gemm)) {
     thread_local Scratch scratch;
-    const std::int64_t panel = panel_bytes(row.panel_rows, x, x.format.storage != Storage::words);
+    const bool words = x.format.storage == Storage::words || x.format.storage == Storage::unit_words;
+    const std::int64_t panel = panel_bytes(row.panel_rows, x, !words);
     row.gemm(w, x, y, y_stride, begin, end, scratch.reserve(panels_at_once(panel) * panel));
     return;
   }
@@ -109,8 +132,8 @@ void check(const QuantizedMatrix& matrix) {
   }
 }
 
-ActivationFormat activation_format(const QuantizedMatrix& matrix, Precision precision) {
-  return qmm::activation_format(qmm::active_row(), matrix, precision);
+ActivationFormat activation_format(const QuantizedMatrix& matrix, Precision precision, int rows) {
+  return qmm::activation_format(qmm::active_row(), matrix, precision, rows);
 }
 
 namespace {
@@ -142,7 +165,7 @@ Extents extents(const ActivationFormat& format, int rows, int columns) {
 
 std::size_t activation_bytes(const ActivationFormat& format, int rows, int columns) {
   const Extents e = extents(format, rows, columns);
-  return static_cast<std::size_t>(e.q_bytes + 2 * e.scale_bytes);
+  return static_cast<std::size_t>(e.q_bytes + (unit_by_unit(format.storage) ? 3 : 2) * e.scale_bytes);
 }
 
 Activations lay_out_activations(const ActivationFormat& format, int rows, int columns, void* memory) {
@@ -157,6 +180,9 @@ Activations lay_out_activations(const ActivationFormat& format, int rows, int co
   to.q = bytes;
   to.scale = reinterpret_cast<float*>(bytes + e.q_bytes);
   to.sum = reinterpret_cast<float*>(bytes + e.q_bytes + e.scale_bytes);
+  if (unit_by_unit(format.storage)) {
+    to.pair_products = reinterpret_cast<std::int32_t*>(bytes + e.q_bytes + 2 * e.scale_bytes);
+  }
   return to;
 }
 
@@ -166,6 +192,7 @@ Activations slice(const Activations& x, int begin, int end) {
   part.q = static_cast<std::uint8_t*>(x.q) + begin * x.stride * x.format.element_bytes();
   part.scale += std::int64_t{begin} * x.units;
   part.sum += std::int64_t{begin} * x.units;
+  if (part.pair_products != nullptr) part.pair_products += std::int64_t{begin} * x.units;
   return part;
 }
 

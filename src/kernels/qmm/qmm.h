@@ -45,7 +45,7 @@ void check(const QuantizedMatrix& matrix);
 
 enum class Precision : std::uint8_t {
   standard,  // 16-bit activations: relative error about 1e-5
-  fast,      // 8-bit activations: about 6e-3
+  fast,      // 8-bit activations: about 7e-3
 };
 
 // How quantized activations are kept, as a level of instructions wants them.
@@ -53,10 +53,14 @@ enum class Storage : std::uint8_t {
   words,       // of 16 bits
   bytes,       // of 8 bits: fast only
   planes,      // 16 bits as a high and a low byte, for instructions that multiply bytes
+  unit_words,  // of 16 bits, unit by unit: for products of several rows
+  unit_bytes,  // of 8 bits, unit by unit: fast only
   fp4_bytes,   // for 4-bit floats (fp4.h): of 8 bits
   fp4_planes,  // the same, of 16 bits
   bf16,        // bfloat16 and no integers, for dense matrices (dense.h): fast only
 };
+
+constexpr bool unit_by_unit(Storage s) { return s == Storage::unit_words || s == Storage::unit_bytes; }
 
 // How a row of activations is stored for a matrix: matrices of one format share one quantization of x.
 struct ActivationFormat {
@@ -64,23 +68,29 @@ struct ActivationFormat {
   int interleave = 4;  // codes in a lane of the weights (layout.h)
   int levels = 32639;  // largest magnitude of q
   Storage storage = Storage::words;
+  bool pairs = false;  // two products by one multiplication (layout.h)
   bool operator==(const ActivationFormat&) const = default;
   bool integers() const { return storage < Storage::bf16; }
-  int element_bytes() const { return storage == Storage::bytes || storage == Storage::fp4_bytes ? 1 : 2; }
+  int element_bytes() const {
+    return storage == Storage::bytes || storage == Storage::unit_bytes || storage == Storage::fp4_bytes ? 1
+                                                                                                        : 2;
+  }
 };
 
-ActivationFormat activation_format(const QuantizedMatrix& matrix, Precision precision);
+// For products of about `rows` rows at a time: it decides what is quick, not what comes out.
+ActivationFormat activation_format(const QuantizedMatrix& matrix, Precision precision, int rows);
 
 // Quantized rows in memory that somebody else owns.
 struct Activations {
   ActivationFormat format;
   int rows = 0;
   int columns = 0;
-  int units = 0;            // per row, with the zeros behind K: a multiple of 16
-  std::int64_t stride = 0;  // elements from a row of q to the next
-  void* q = nullptr;        // [rows, stride] elements in the order of layout.h
-  float* scale = nullptr;   // [rows, units]: d; of integers only
-  float* sum = nullptr;     // [rows, units]: d·Σ q; the same
+  int units = 0;                          // per row, with the zeros behind K: a multiple of 16
+  std::int64_t stride = 0;                // elements from a row of q to the next
+  void* q = nullptr;                      // [rows, stride] elements in the order of layout.h
+  float* scale = nullptr;                 // [rows, units]: d; of integers only
+  float* sum = nullptr;                   // [rows, units]: d·Σ q; the same
+  std::int32_t* pair_products = nullptr;  // [rows, units], stored unit by unit only (layout.h)
 };
 
 std::size_t activation_bytes(const ActivationFormat& format, int rows, int columns);

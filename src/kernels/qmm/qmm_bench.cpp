@@ -54,8 +54,8 @@ struct Problem {
       reinterpret_cast<std::uint16_t*>(biases.get())[i] = static_cast<std::uint16_t>(0xbda0 + i % 8);
     }
     w = {codes.get(), scales.get(), biases.get(), Element::bf16, bits, group, n, k};
-    const ActivationFormat format =
-        row == nullptr ? activation_format(w, precision) : qmm::activation_format(*row, w, precision);
+    const ActivationFormat format = row == nullptr ? activation_format(w, precision, rows)
+                                                   : qmm::activation_format(*row, w, precision, rows);
     memory = random_bytes(activation_bytes(format, rows, k));
     x = lay_out_activations(format, rows, k, memory.get());
     dense.assign(static_cast<std::size_t>(rows) * static_cast<std::size_t>(k), 0.5f);
@@ -120,6 +120,22 @@ void gemm(benchmark::State& state, const qmm::Row& row, Precision precision, int
                                                 benchmark::Counter::kIsIterationInvariantRate);
 }
 
+// A batch that decodes, weights from memory.
+void gemm_from_memory(benchmark::State& state, const qmm::Row& row, Precision precision, int rows,
+                      int threads) {
+  constexpr int n = 1 << 17, k = 1024;
+  Problem p(rows, n, k, 4, 64, &row, precision);
+  ThreadPool pool(threads);
+  qmm::quantize(row, p.dense.data(), k, p.x, 0, rows);
+  for (auto _ : state) {
+    pool.run(n, 256, [&](std::int64_t begin, std::int64_t end, int) {
+      qmm::multiply(row, p.w, p.x, p.y.data(), n, static_cast<int>(begin), static_cast<int>(end));
+    });
+  }
+  state.counters["GMAC/s"] = benchmark::Counter(rate(static_cast<double>(rows) * n * k),
+                                                benchmark::Counter::kIsIterationInvariantRate);
+}
+
 const int registered = [] {
   for (int threads : {1, 4}) {
     benchmark::RegisterBenchmark(("read/threads:" + std::to_string(threads)).c_str(), read, threads)
@@ -145,12 +161,20 @@ const int registered = [] {
         }
       }
     }
+    for (int rows : {8, 16}) {
+      for (int threads : {1, 4}) {
+        const std::string name = "gemm_from_memory/" + isa + "/rows:" + std::to_string(rows) +
+                                 "/threads:" + std::to_string(threads);
+        benchmark::RegisterBenchmark(name.c_str(), gemm_from_memory, row, Precision::standard, rows, threads)
+            ->UseRealTime();
+      }
+    }
     for (int bits : {4, 3}) {
       benchmark::RegisterBenchmark(("quantize/" + isa + "/bits:" + std::to_string(bits)).c_str(), quantize,
                                    row, bits);
       for (Precision precision : {Precision::standard, Precision::fast}) {
         const std::string kind = precision == Precision::fast ? "gemm_fast/" : "gemm/";
-        for (int rows : {4, 8, 32, 240}) {
+        for (int rows : {4, 8, 16, 32, 240}) {
           const std::string name =
               kind + isa + "/bits:" + std::to_string(bits) + "/rows:" + std::to_string(rows);
           benchmark::RegisterBenchmark(name.c_str(), gemm, row, precision, bits, rows);

@@ -24,8 +24,9 @@ struct AlignedBytes {
 };
 
 std::vector<float> product(const Row& row, const QuantizedMatrix& w, const std::vector<float>& x, int rows,
-                           Precision precision = Precision::standard) {
-  const ActivationFormat format = qmm::activation_format(row, w, precision);
+                           Precision precision = Precision::standard, bool pairs = true) {
+  ActivationFormat format = qmm::activation_format(row, w, precision, rows);
+  format.pairs = format.pairs && pairs;
   AlignedBytes memory(activation_bytes(format, rows, w.columns));
   const Activations a = lay_out_activations(format, rows, w.columns, memory.get());
   qmm::quantize(row, x.data(), w.columns, a, 0, rows);
@@ -60,7 +61,7 @@ TEST(Qmm, EveryLevelEqualsTheScalarTwin) {
         for (Element type : {Element::f16, Element::bf16, Element::f32}) {
           for (int columns : {group, 3 * group, 1024, 1024 + group, 2048 + 5 * group}) {
             const Weights w(37, columns, bits, group, type, 0, static_cast<unsigned>(columns + bits));
-            for (int rows : {1, 2, 7}) {
+            for (int rows : {1, 2, 7, 23}) {
               const std::vector<float> x = gaussian(rows, columns, true);
               ASSERT_TRUE(same_bits(product(*row, w.matrix, x, rows), product(scalar(), w.matrix, x, rows)))
                   << isa_name(row->isa) << ", " << bits << " bits, group " << group << ", scale type "
@@ -79,12 +80,30 @@ TEST(Qmm, FastEqualsTheScalarTwin) {
       for (int group : {32, 64, 128}) {
         for (int columns : {group, 3 * group, 1024, 1024 + 5 * group}) {
           const Weights w(35, columns, bits, group, Element::bf16, 1);
-          for (int rows : {1, 2, 9}) {
+          for (int rows : {1, 2, 11}) {
             const std::vector<float> x = gaussian(rows, columns, true);
             ASSERT_TRUE(same_bits(product(*row, w.matrix, x, rows, Precision::fast),
                                   product(scalar(), w.matrix, x, rows, Precision::fast)))
                 << isa_name(row->isa) << ", " << bits << " bits, group " << group << ", K " << columns
                 << ", M " << rows;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Qmm, PairsDoNotChangeBits) {
+  for (const Row* row : executable_rows()) {
+    for (int bits : {2, 3, 4, 5, 6}) {
+      for (int group : {32, 64}) {
+        const Weights w(35, 1024 + 5 * group, bits, group, Element::bf16);
+        for (Precision precision : {Precision::standard, Precision::fast}) {
+          for (int rows : {3, 25}) {
+            const std::vector<float> x = gaussian(rows, w.matrix.columns, true);
+            ASSERT_TRUE(same_bits(product(*row, w.matrix, x, rows, precision, false),
+                                  product(*row, w.matrix, x, rows, precision)))
+                << isa_name(row->isa) << ", " << bits << " bits, group " << group << ", M " << rows;
           }
         }
       }
@@ -114,7 +133,7 @@ TEST(Qmm, AnySplitOfColumnsGivesTheSameBits) {
     for (int rows : {1, 3, 12}) {
       const std::vector<float> x = gaussian(rows, 1152);
       const std::vector<float> whole = product(*row, w.matrix, x, rows);
-      const ActivationFormat format = qmm::activation_format(*row, w.matrix, Precision::standard);
+      const ActivationFormat format = qmm::activation_format(*row, w.matrix, Precision::standard, rows);
       AlignedBytes memory(activation_bytes(format, rows, 1152));
       const Activations a = lay_out_activations(format, rows, 1152, memory.get());
       qmm::quantize(*row, x.data(), 1152, a, 0, rows);
@@ -149,8 +168,8 @@ TEST(Qmm, ReadsMisalignedTensors) {
 
 TEST(Qmm, ThreadsDoNotChangeBits) {
   const Weights w(515, 1024, 4, 64, Element::bf16);
-  const ActivationFormat format = activation_format(w.matrix, Precision::standard);
   for (int rows : {1, 17}) {
+    const ActivationFormat format = activation_format(w.matrix, Precision::standard, rows);
     const std::vector<float> x = gaussian(rows, 1024);
     const std::vector<float> expected = product(scalar(), w.matrix, x, rows);
     for (int threads = 1; threads <= 4; ++threads) {
