@@ -138,6 +138,11 @@ std::shared_ptr<const MappedFile> MappedFile::open(const fs::path& path) {
     void* start = ::mmap(nullptr, file.size_bytes, PROT_READ, MAP_SHARED, file.fd.get(), 0);
     if (start == MAP_FAILED) fail_errno(path, "cannot map");
     bytes = {static_cast<const std::byte*>(start), file.size_bytes};
+#ifdef MADV_HUGEPAGE
+    // What is not in the page cache yet is read into pages of 2 MiB, where the file system has them: threads
+    // that read here and there would leave a fifth of a file in pages of 4 KiB. Best effort.
+    ::madvise(start, file.size_bytes, MADV_HUGEPAGE);
+#endif
   }
   return std::shared_ptr<const MappedFile>(new MappedFile(path, bytes));
 }

@@ -68,6 +68,37 @@ std::string header_text(const std::vector<const Tensor*>& order, const Metadata&
   return header;
 }
 
+// The page cache keeps a file in pages as large as its writes, and small ones are read slowly: whatever the
+// tensors' sizes, this writes pieces of 256 KiB, or whole numbers of them, at multiples of it.
+class Pieces {
+ public:
+  explicit Pieces(AtomicFile& file) : file_(file) {}
+
+  void write(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      std::size_t taken = bytes.size() / piece_bytes * piece_bytes;
+      if (held_.empty() && taken > 0) {
+        file_.write(bytes.first(taken));
+      } else {
+        taken = std::min(piece_bytes - held_.size(), bytes.size());
+        held_.insert(held_.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(taken));
+        if (held_.size() == piece_bytes) flush();
+      }
+      bytes = bytes.subspan(taken);
+    }
+  }
+
+  void flush() {
+    file_.write(held_);
+    held_.clear();
+  }
+
+ private:
+  static constexpr std::size_t piece_bytes = std::size_t{256} << 10;
+  AtomicFile& file_;
+  std::vector<std::byte> held_;
+};
+
 }  // namespace
 
 void write_safetensors(const fs::path& path, std::span<const Tensor> tensors, const Metadata& metadata) {
@@ -88,9 +119,11 @@ void write_safetensors(const fs::path& path, std::span<const Tensor> tensors, co
     prefix[i] = static_cast<char>(header.size() >> (8 * i) & 0xff);
 
   AtomicFile file(path);
-  file.write(std::string_view(prefix.data(), prefix.size()));
-  file.write(header);
-  for (const Tensor* tensor : order) file.write(tensor->bytes());
+  Pieces pieces(file);
+  pieces.write(std::as_bytes(std::span(prefix)));
+  pieces.write(std::as_bytes(std::span(header)));
+  for (const Tensor* tensor : order) pieces.write(tensor->bytes());
+  pieces.flush();
   file.commit();
 }
 

@@ -16,6 +16,11 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t least_span_bytes = 4 * block_bytes;
 constexpr std::uint64_t most_span_bytes = segment_bytes;
+// What arrives comes in pieces of a few KiB, and the page cache keeps a file in pages as large as its writes.
+// Weights in pages of 4 KiB are read a fifth slower than in those of 64 KiB and more
+// (docs/design/downloads.md); 256 KiB stay in the second-level cache until they are written. A part of a
+// block.
+constexpr std::uint64_t write_bytes = std::uint64_t{256} << 10;
 constexpr std::uint64_t most_error_bytes = std::uint64_t{1} << 20;
 
 // One file on its way.
@@ -49,13 +54,14 @@ class Fetch {
     void on_end(const std::optional<Failure>& failure) override { fetch.on_end(*this, failure); }
 
     Fetch& fetch;
-    Span span;                  // what is still missing; begin moves on
-    std::string url;            // asked last
-    int redirects = 0;          // since the last answer with content
-    int answered = 0;           // status of the answer
-    Headers lines;              // its headers
-    std::uint64_t skipped = 0;  // bytes of an answer without content
-    bool asked = false;         // a request is on its way
+    Span span;                    // what has still to arrive; begin moves on
+    std::vector<std::byte> held;  // has arrived and is not written yet: the bytes before span.begin
+    std::string url;              // asked last
+    int redirects = 0;            // since the last answer with content
+    int answered = 0;             // status of the answer
+    Headers lines;                // its headers
+    std::uint64_t skipped = 0;    // bytes of an answer without content
+    bool asked = false;           // a request is on its way
     bool finished = false;
     Clock::time_point not_before{};
   };
@@ -66,6 +72,8 @@ class Fetch {
   bool on_head(Range& range, int status, const Headers& headers);
   bool on_bytes(Range& range, std::span<const std::byte> bytes);
   void on_end(Range& range, const std::optional<Failure>& failure);
+  void hold(Range& range, std::span<const std::byte> bytes);
+  void write_held(Range& range);
   void on_refusal(Range& range);
   void retry(Range& range, std::optional<std::chrono::milliseconds> wait, const Error& otherwise);
   void take_whole(Range& range);
@@ -187,6 +195,7 @@ void Fetch::take_whole(Range& range) {
   }
   free_.clear();
   range.span = {0, download_.size_bytes};
+  range.held.clear();
 }
 
 bool Fetch::on_bytes(Range& range, std::span<const std::byte> bytes) {
@@ -197,21 +206,33 @@ bool Fetch::on_bytes(Range& range, std::span<const std::byte> bytes) {
     return range.skipped <= most_error_bytes || (on_end(range, std::nullopt), false);
   }
   if (bytes.size() > range.span.size()) throw broken("sends more bytes than it was asked for");
-  partial_.write(range.span.begin, bytes);
-  const std::uint64_t before = range.span.begin / block_bytes;
-  range.span.begin += bytes.size();
-  const bool at_end = range.span.begin == download_.size_bytes;
-  const std::uint64_t after =
-      at_end ? (download_.size_bytes + block_bytes - 1) / block_bytes : range.span.begin / block_bytes;
-  if (after > before) {
-    for (std::uint64_t block = before; block < after; ++block) {
-      if (partial_.has(block)) continue;
-      received_.good += std::min((block + 1) * block_bytes, download_.size_bytes) - block * block_bytes;
-      partial_.done(block);
-    }
-    retries_.progress();
-  }
+  hold(range, bytes);
   return true;
+}
+
+// Writes what fills a piece, at multiples of its size, and keeps the rest.
+void Fetch::hold(Range& range, std::span<const std::byte> bytes) {
+  if (range.held.capacity() == 0) range.held.reserve(std::min(range.span.size(), write_bytes));
+  while (!bytes.empty()) {
+    const std::uint64_t end = std::min((range.span.begin / write_bytes + 1) * write_bytes, range.span.end);
+    const auto piece = bytes.first(std::min<std::uint64_t>(bytes.size(), end - range.span.begin));
+    range.held.insert(range.held.end(), piece.begin(), piece.end());
+    range.span.begin += piece.size();
+    bytes = bytes.subspan(piece.size());
+    if (range.span.begin == end) write_held(range);
+  }
+}
+
+void Fetch::write_held(Range& range) {
+  partial_.write(range.span.begin - range.held.size(), range.held);
+  range.held.clear();
+  const bool at_end = range.span.begin == download_.size_bytes;
+  if (!at_end && range.span.begin % block_bytes != 0) return;
+  const std::uint64_t block = (range.span.begin - 1) / block_bytes;  // is there now
+  retries_.progress();
+  if (partial_.has(block)) return;
+  received_.good += range.span.begin - block * block_bytes;
+  partial_.done(block);
 }
 
 void Fetch::retry(Range& range, std::optional<std::chrono::milliseconds> wait, const Error& otherwise) {

@@ -338,12 +338,12 @@ std::vector<std::string> unfinished(const fs::path& folder) {
 void remove_stray_journals(const fs::path& folder) {
   std::error_code none;
   for (fs::directory_iterator it(folder, none), end; !none && it != end; it.increment(none)) {
-    const fs::path file = it->path();
-    const std::string etag = file.stem().string();
+    const std::string name = it->path().filename().string();
+    const std::string etag = name.substr(0, name.find('.')), ending = name.substr(etag.size());
     std::error_code ignored;
-    if (file.extension() == ".journal" && is_blob_name(etag) &&
+    if ((ending == ".journal" || ending.ends_with(".new")) && is_blob_name(etag) &&
         !fs::exists(beside(folder, etag, ".partial"), ignored)) {
-      ::unlink(file.c_str());
+      ::unlink(it->path().c_str());
     }
   }
 }

@@ -141,6 +141,17 @@ TEST_F(Processes, KilledAtAnyMomentLoseNothing) {
                            fake.bytes_sent(), 49'000'000);
 }
 
+// Killed between the last two steps of a file, which is too short a time to be met by chance.
+TEST_F(Processes, AJournalWithoutItsPartialGoesWithTheNextPull) {
+  ASSERT_EQ(wait(start("out")), 0);
+  const std::string etag = model.files.at("model-1.safetensors").sha256;
+  for (const char* ending : {".journal", ".journal.new"}) {
+    write_file_atomic(repo / ".pome" / (etag + ending), "pome-download 1 " + etag);
+  }
+  ASSERT_EQ(wait(start("out")), 0);
+  expect_right();
+}
+
 TEST_F(Processes, TwoAtOnceFetchOnce) {
   fake.add({.kind = "slow", .value = 20'000'000, .path = "/cdn/", .times = -1});
   const pid_t one = start("one"), two = start("two");
