@@ -1,6 +1,4 @@
 // What this machine has: memory, threads, instructions, a GPU, room on disk.
-#include <unistd.h>
-
 #include "base/thread_pool.h"
 #include "kernels/isa.h"
 #include "services/bench.h"
@@ -38,8 +36,7 @@ std::uint64_t free_on_disk(fs::path folder) {
 
 Machine measure_machine(const store::Paths& paths) {
   Machine machine;
-  machine.memory_bytes = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
-                         static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  machine.memory_bytes = total_memory();
   machine.available_bytes = available_memory();
   machine.threads = default_threads();
   machine.instructions = kernels::isa_name(kernels::active_isa());

@@ -63,6 +63,10 @@ constexpr Controller version_1{
     "memory.limit_in_bytes", "memory.usage_in_bytes", {"total_inactive_file", "total_active_file"}};
 constexpr Controller version_2{"memory.max", "memory.current", {"inactive_file", "active_file"}};
 
+std::uint64_t limit_of(const fs::path& group, const Controller& files) {
+  return leading_number(read_pseudo_file(group / files.limit)).value_or(UINT64_MAX);
+}
+
 std::uint64_t left_in(const fs::path& group, const Controller& files) {
   const auto limit = leading_number(read_pseudo_file(group / files.limit));
   const auto usage = leading_number(read_pseudo_file(group / files.usage));
@@ -76,13 +80,39 @@ std::uint64_t left_in(const fs::path& group, const Controller& files) {
 
 // Every group up to the root may have a limit of its own. Inside a container the path can lie outside the
 // mount; the root of the mount is then the group itself.
-std::uint64_t left_in_all(const fs::path& root, std::string_view path, const Controller& files) {
-  std::uint64_t least = left_in(root, files);
+using Measure = std::uint64_t (*)(const fs::path& group, const Controller& files);
+
+std::uint64_t least_of(const fs::path& root, std::string_view path, const Controller& files,
+                       Measure measure) {
+  constexpr int most_groups = 100;
+  std::uint64_t least = measure(root, files);
   fs::path group = root;
+  int depth = 0;
   for (const fs::path& part : fs::path(path).relative_path()) {
-    if (part == "..") break;
+    if (part == ".." || ++depth > most_groups) break;
     group /= part;
-    least = std::min(least, left_in(group, files));
+    least = std::min(least, measure(group, files));
+  }
+  return least;
+}
+
+// Over the hierarchies of /proc/self/cgroup.
+std::uint64_t least_of_all(const fs::path& proc_self_cgroup, const fs::path& cgroup_root, Measure measure) {
+  const std::string groups = read_pseudo_file(proc_self_cgroup);
+  std::uint64_t least = UINT64_MAX;
+  for (std::size_t begin = 0; begin < groups.size();) {  // "hierarchy:controllers:path"
+    const std::size_t end = std::min(groups.find('\n', begin), groups.size());
+    const std::string_view line = std::string_view(groups).substr(begin, end - begin);
+    begin = end + 1;
+    const auto first = line.find(':'), second = line.find(':', first + 1);
+    if (first == std::string_view::npos || second == std::string_view::npos) continue;
+    const std::string_view controllers = line.substr(first + 1, second - first - 1);
+    const std::string_view path = line.substr(second + 1);
+    if (controllers.empty()) {
+      least = std::min(least, least_of(cgroup_root, path, version_2, measure));
+    } else if (fmt::format(",{},", controllers).find(",memory,") != std::string::npos) {
+      least = std::min(least, least_of(cgroup_root / "memory", path, version_1, measure));
+    }
   }
   return least;
 }
@@ -107,23 +137,17 @@ std::uint64_t system_available() {
 }  // namespace
 
 std::uint64_t cgroup_available(const fs::path& proc_self_cgroup, const fs::path& cgroup_root) {
-  const std::string groups = read_pseudo_file(proc_self_cgroup);
-  std::uint64_t least = UINT64_MAX;
-  for (std::size_t begin = 0; begin < groups.size();) {  // "hierarchy:controllers:path"
-    const std::size_t end = std::min(groups.find('\n', begin), groups.size());
-    const std::string_view line = std::string_view(groups).substr(begin, end - begin);
-    begin = end + 1;
-    const auto first = line.find(':'), second = line.find(':', first + 1);
-    if (first == std::string_view::npos || second == std::string_view::npos) continue;
-    const std::string_view controllers = line.substr(first + 1, second - first - 1);
-    const std::string_view path = line.substr(second + 1);
-    if (controllers.empty()) {
-      least = std::min(least, left_in_all(cgroup_root, path, version_2));
-    } else if (fmt::format(",{},", controllers).find(",memory,") != std::string::npos) {
-      least = std::min(least, left_in_all(cgroup_root / "memory", path, version_1));
-    }
-  }
-  return least;
+  return least_of_all(proc_self_cgroup, cgroup_root, left_in);
+}
+
+std::uint64_t cgroup_limit(const fs::path& proc_self_cgroup, const fs::path& cgroup_root) {
+  return least_of_all(proc_self_cgroup, cgroup_root, limit_of);
+}
+
+std::uint64_t total_memory() {
+  const std::uint64_t machine = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+                                static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  return std::min(machine, cgroup_limit("/proc/self/cgroup", "/sys/fs/cgroup"));
 }
 
 std::uint64_t available_memory() {

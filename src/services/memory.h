@@ -17,6 +17,13 @@ std::uint64_t available_memory();
 // parameters for tests.
 std::uint64_t cgroup_available(const fs::path& proc_self_cgroup, const fs::path& cgroup_root);
 
+// Bytes this process may take when nobody else takes any: the machine's memory, or the least limit of the
+// cgroups.
+std::uint64_t total_memory();
+
+// The least limit of those cgroups, UINT64_MAX without one.
+std::uint64_t cgroup_limit(const fs::path& proc_self_cgroup, const fs::path& cgroup_root);
+
 // Peak resident bytes of this process.
 std::uint64_t peak_memory_bytes();
 
