@@ -33,7 +33,7 @@ constexpr EnvironmentRow network[]{
     {"http_proxy, HTTP_PROXY", "the proxy for http; the second not where REQUEST_METHOD is set"},
     {"all_proxy, ALL_PROXY", "the proxy for both"},
     {"no_proxy, NO_PROXY", "hosts, domains, networks that are asked directly, by commas; * is all"},
-    {"REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR",
+    {"SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE",
      "certificates to trust: a file, or a folder as OpenSSL names it"},
 };
 

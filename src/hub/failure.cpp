@@ -19,7 +19,8 @@ std::string shown(const Proxy& proxy) {
 }
 
 // libcurl's words for certificates are those of its TLS library; OpenSSL's and LibreSSL's are read here.
-Failure describe_certificate(const FailedTransfer& failed, const std::string& host) {
+Failure describe_certificate(const FailedTransfer& failed, const std::string& host,
+                             const std::string& ca_variable) {
   Failure failure{.text = {}, .hopeless = true};
   const std::string detail = shown_text(failed.detail);
   if (has(detail, "expired") || has(detail, "not yet valid")) {
@@ -29,7 +30,8 @@ Failure describe_certificate(const FailedTransfer& failed, const std::string& ho
     failure.text = fmt::format("{}: its certificate is for another host: {}", host, detail);
     failure.hint = "export HF_ENDPOINT=https://NAME   (as its certificate has it)";
   } else {
-    failure.text = fmt::format("{}: its certificate is not trusted: {}", host, detail);
+    failure.text = fmt::format("{}: its certificate is not trusted{}: {}", host,
+                               ca_variable.empty() ? "" : " by those of " + ca_variable, detail);
     failure.hint = "export SSL_CERT_FILE=FILE.pem   (where your network has an authority of its own)";
   }
   return failure;
@@ -99,7 +101,7 @@ Failure describe(const FailedTransfer& failed, const Options& options) {
       failure.reached = true;
       break;
     case CURLE_PEER_FAILED_VERIFICATION:
-      return describe_certificate(failed, host);
+      return describe_certificate(failed, host, options.ca_variable);
     case CURLE_SSL_CACERT_BADFILE:
       failure.text = fmt::format("{}: no certificates can be read there ({})",
                                  options.ca_file.empty() ? options.ca_folder : options.ca_file,

@@ -63,15 +63,23 @@ std::string parse_etag(std::string_view text) {
   return std::string(text);
 }
 
+std::optional<std::time_t> parse_date(std::string_view text) {
+  constexpr std::time_t year_10000 = 253'402'300'800;
+  if (text.size() > 100) return std::nullopt;
+  const std::time_t date = curl_getdate(std::string(trim(text)).c_str(), nullptr);
+  if (date < 0 || date >= year_10000) return std::nullopt;
+  return date;
+}
+
 std::optional<std::chrono::seconds> parse_retry_after(std::string_view text, std::time_t now) {
   text = trim(text);
   std::int64_t seconds = 0;
   if (const auto number = parse_size(text)) {
     seconds = static_cast<std::int64_t>(std::min<std::uint64_t>(*number, longest_seconds));
   } else {
-    const std::time_t date = curl_getdate(std::string(text).c_str(), nullptr);
-    if (date < 0) return std::nullopt;
-    seconds = std::clamp<std::int64_t>(std::int64_t{date} - now, 0, longest_seconds);
+    const auto date = parse_date(text);
+    if (!date) return std::nullopt;
+    seconds = std::clamp<std::int64_t>(std::int64_t{*date} - now, 0, longest_seconds);
   }
   return std::chrono::seconds(seconds);
 }

@@ -40,6 +40,9 @@ std::optional<std::uint64_t> parse_size(std::string_view text);  // decimal digi
 // Without W/ and quotes. It is not yet a name that may become a path.
 std::string parse_etag(std::string_view text);
 
+// "Sat, 21 Nov 2026 08:00:00 GMT", from 1970 to 9999.
+std::optional<std::time_t> parse_date(std::string_view text);
+
 // Seconds, or a date as of `now`.
 std::optional<std::chrono::seconds> parse_retry_after(std::string_view text, std::time_t now);
 

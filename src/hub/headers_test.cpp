@@ -80,5 +80,13 @@ TEST(Url, SecretsAreNotShown) {
   EXPECT_EQ(encode_path("a/b c"), "a/b%20c");
 }
 
+TEST(Headers, Dates) {
+  EXPECT_EQ(parse_date("Thu, 01 Jan 1970 00:00:10 GMT"), 10);
+  EXPECT_EQ(parse_date(" Sat, 21 Nov 2026 08:00:00 GMT\r\n"), 1795248000);
+  for (const char* text : {"", "yesterday", "Sat, 99 Nov 2026 08:00:00 GMT", "99999999999999999999"}) {
+    EXPECT_EQ(parse_date(text), std::nullopt) << text;
+  }
+}
+
 }  // namespace
 }  // namespace pome::hub

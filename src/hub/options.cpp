@@ -62,7 +62,7 @@ Options Options::from_environment() {
     }
     options.user_agent += "; origin/" + origin;
   }
-  for (const char* name : {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}) {
+  for (const char* name : {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}) {
     const std::string place = environment_variable(name);
     if (place.empty()) continue;
     std::error_code none;

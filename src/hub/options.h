@@ -41,7 +41,7 @@ struct Options {
 
   // HF_ENDPOINT, tokens (token.h) unless HF_HUB_DISABLE_IMPLICIT_TOKEN is set, HF_HUB_OFFLINE or
   // TRANSFORMERS_OFFLINE, HF_HUB_ETAG_TIMEOUT, HF_HUB_DOWNLOAD_TIMEOUT, HF_HUB_USER_AGENT_ORIGIN,
-  // REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE or SSL_CERT_DIR, and proxies (proxy.h). Throws
+  // SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, and proxies (proxy.h). Throws
   // Error(usage) naming the variable.
   static Options from_environment();
 };

@@ -102,6 +102,8 @@ std::vector<Lines> run(const Transcript& t, const path& program, const path& roo
   std::string script = fmt::format(
       "cd '{0}'\nexport HOME='{0}' PATH='{1}':'{2}':\"$PATH\" LC_ALL=C.UTF-8 TERM=dumb COLUMNS=80\n"
       "unset ${{!XDG_*}} ${{!HF_*}} ${{!POME_*}} HUGGINGFACE_HUB_CACHE\n"
+      "unset SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE\n"
+      "unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY\n"
       "export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1\nexec 2>&1\n"
       "eval \"$(fakehub {3} --background)\"\n",
       scratch.path().string(), program.parent_path().string(), fakehub.parent_path().string(), hub_models);

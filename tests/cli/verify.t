@@ -74,3 +74,56 @@ Why a model is not listed or does not load, and what to run.
   PROBLEM  org/tiny: refs/main does not hold 40 hex digits and nothing else; other clients skip the whole repository
            try: pome pull org/tiny
   …
+
+What stands between this machine and the Hub, when asked.
+
+  $ pome doctor --online | tail -4
+  ok       proxy: none: 127.0.0.1:… is asked directly
+  ok       network: 127.0.0.1:… answers after … ms; without TLS, so anybody on the way can read the token
+  note     token: none is sent: gated and private models need one
+           try: pome login
+  $ model=example/tiny=tests/golden/broken/sound
+  $ fakehub --model $model --token hf_good -- env HF_TOKEN=hf_good pome doctor example/tiny --online
+  PROBLEM  example/tiny: not here: no alias, folder, imported model or repository in ~/.cache/huggingface/hub
+           try: pome pull example/tiny
+  ok       proxy: none: 127.0.0.1:… is asked directly
+  ok       network: 127.0.0.1:… answers after … ms; without TLS, so anybody on the way can read the token
+  ok       token: accepted: it is tester's, from HF_TOKEN
+  ok       example/tiny: 127.0.0.1:… has it: commit 21c2c75, 4 files
+  $ fakehub --model $model --token hf_good -- env HF_TOKEN=hf_bad pome doctor --online | grep -A1 token
+  ok       token: HF_TOKEN is set
+  ok       proxy: none: 127.0.0.1:… is asked directly
+  ok       network: 127.0.0.1:… answers after … ms; without TLS, so anybody on the way can read the token
+  PROBLEM  token: the one from HF_TOKEN is not accepted by 127.0.0.1:…
+           try: unset HF_TOKEN
+  $ fakehub --model $model --fault date=1000000000@/apix0 -- pome doctor --online | grep -A1 clock
+  PROBLEM  clock: … days ahead of the Hub's: certificates and links count by the date
+           try: sudo timedatectl set-ntp true
+  $ fakehub --model $model --tls ca.pem -- pome doctor --online | grep -A1 network
+  note     network: models come from HF_ENDPOINT, https://127.0.0.1:…
+  note     token: there is none: public models need none, gated and private ones do
+  --
+  PROBLEM  network: 127.0.0.1:…: its certificate is not trusted: …
+           try: export SSL_CERT_FILE=FILE.pem   (where your network has an authority of its own)
+  $ SSL_CERT_FILE=ca2.pem fakehub --model $model --tls ca2.pem -- pome doctor --online | grep network
+  note     network: models come from HF_ENDPOINT, https://127.0.0.1:…
+  ok       network: 127.0.0.1:… answers after … ms; SSL_CERT_FILE vouches for its certificate
+  $ fakehub --model $model --fault status=502@/apix0 -- pome doctor --online | grep -A1 network
+  note     network: models come from HF_ENDPOINT, http://127.0.0.1:…
+  note     token: there is none: public models need none, gated and private ones do
+  --
+  PROBLEM  network: 127.0.0.1:… answers with 502 Bad Gateway: something in between, or no Hub
+           try: unset HF_ENDPOINT
+  $ HF_ENDPOINT=http://hub.example http_proxy=http://me:secret@127.0.0.1:1 pome doctor --online | grep -A1 -E 'proxy|network'
+  note     network: models come from HF_ENDPOINT, http://hub.example
+  note     token: there is none: public models need none, gated and private ones do
+  --
+  note     proxy: hub.example is asked through 127.0.0.1:1 (http_proxy)
+  PROBLEM  network: hub.example: cannot connect to the proxy 127.0.0.1:1 (http_proxy)
+           try: unset http_proxy
+  $ HF_HUB_OFFLINE=1 pome doctor --online | tail -2
+  note     network: not asked: HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is set
+           try: unset HF_HUB_OFFLINE TRANSFORMERS_OFFLINE
+  $ pome doctor example/gated --online | tail -2
+  PROBLEM  example/gated: gated: its owners decide who may download it
+           try: ask for access at http://127.0.0.1:…/example/gated, then: pome login

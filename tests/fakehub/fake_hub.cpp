@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <ctime>
 
 #include "base/error.h"
 #include "hub/digest.h"
@@ -147,6 +148,14 @@ constexpr Spoiler spoilers[]{
      [](const Fault&, std::size_t, Answer& a) { set_header(a, "Content-Range", "bytes 7-8/9"); }},
     {"loop",
      [](const Fault&, std::size_t, Answer& a) { a.status = 302, set_header(a, "Location", "?again"); }},
+    {"date",  // seconds since 1970
+     [](const Fault& f, std::size_t, Answer& a) {
+       const auto time = static_cast<std::time_t>(f.value);
+       char text[64];
+       std::tm parts{};
+       std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", ::gmtime_r(&time, &parts));
+       set_header(a, "Date", text);
+     }},
     {"redirect",  // to the text
      [](const Fault& f, std::size_t, Answer& a) { a.status = 302, set_header(a, "Location", f.text); }},
     {"scheme", [](const Fault&, std::size_t,

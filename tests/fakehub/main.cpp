@@ -13,7 +13,7 @@
 //   --port N --token TOKEN --gated ID --private ID --renamed OLD=NEW --page FILES
 //   --fault KIND[=VALUE[:TEXT]][@PATH][xTIMES]         once, for files, unless said otherwise; x0: always
 //       cut=BYTES stall=BYTES corrupt=OFFSET slow=BYTES_PER_SECOND status=CODE[:RETRY_AFTER] whole etag
-//       hostile-etag hostile-commit length=BYTES range loop redirect=:ADDRESS scheme
+//       hostile-etag hostile-commit length=BYTES range loop date=UNIX_TIME redirect=:ADDRESS scheme
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
