@@ -4,7 +4,6 @@
 find_package(Threads REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)  # one JSON library everywhere; iterative parser, MLX uses it too
 find_package(fmt 9 REQUIRED)               # libstdc++ 12 has no std::format
-find_package(spdlog 1.10 REQUIRED)         # log sinks and levels
 find_package(CLI11 2.1 REQUIRED)           # options, subcommands, completion data
 find_package(CURL 7.85 REQUIRED)           # HTTP: TLS, proxies, connections kept open, many transfers on one thread
 find_package(OpenSSL 3 REQUIRED)           # SHA-256 and SHA-1 with the processor's instructions
