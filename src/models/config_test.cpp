@@ -89,6 +89,24 @@ TEST(Wrapped, TheTextModelsConfigTakesWhatTheWrapperSaysForAll) {
   EXPECT_NE(message.find("mystery is 3"), std::string::npos) << message;
 }
 
+TEST(Wrapped, WhatItsTextModelIsAndTiesMayBeLeftToTheWrapperOrToTheFile) {
+  const auto unwrapped = [](std::string_view outer, std::string_view inner) {
+    return unwrapped_config(json(fmt::format(R"({{{}, "text_config": {{{}}}}})", outer, inner)), "test");
+  };
+  constexpr const char* ties = R"("model_type": "mistral3", "tie_word_embeddings": true)";
+  EXPECT_EQ(unwrapped(ties, "")["model_type"], "mistral");
+  EXPECT_EQ(find_arch(json(R"({"model_type": "mistral3", "text_config": {}})")).name, "llama");
+  EXPECT_EQ(unwrapped(ties, R"("model_type": "ministral3")")["model_type"], "ministral3");
+  EXPECT_EQ(unwrapped(ties, "")["tie_word_embeddings"], true);
+  EXPECT_EQ(unwrapped(ties, R"("tie_word_embeddings": true)")["tie_word_embeddings"], true);
+  EXPECT_FALSE(unwrapped(ties, R"("tie_word_embeddings": false)").contains("tie_word_embeddings"));
+  const Json sized =
+      unwrapped(R"("model_type": "gemma3", "vocab_size": 9, "hidden_size": 4)", R"("hidden_size": 4)");
+  EXPECT_EQ(sized["vocab_size"], 9);
+  message_of([&] { unwrapped(R"("model_type": "gemma3", "hidden_size": 4)", R"("hidden_size": 5)"); },
+             ErrorKind::unsupported);
+}
+
 TEST(Registry, EntriesAreCompleteAndTypesUnique) {
   std::set<std::string_view> types;
   std::set<std::string_view> names;

@@ -115,7 +115,7 @@ class Llama4 final : public Transformer {
   graph::PositionScale temperature_;
 };
 
-constexpr std::string_view model_types[] = {"llama4_text"};
+constexpr std::string_view model_types[] = {"llama4_text", "llama4"};
 
 }  // namespace
 

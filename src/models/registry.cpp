@@ -51,9 +51,7 @@ const Arch& find_arch(const Json& config) {
   if (model_type.empty()) fail(ErrorKind::corrupt, "config.json: model_type is missing");
   if (const Arch* arch = arch_of(model_type)) {
     // A wrapper's text model may be of a family of its own.
-    const Arch* text = is_wrapped(config)
-                           ? arch_of(json_value<std::string>(config["text_config"], "model_type", ""))
-                           : nullptr;
+    const Arch* text = is_wrapped(config) ? arch_of(text_model_type(config)) : nullptr;
     return text == nullptr ? *arch : *text;
   }
   std::string_view nearest;

@@ -55,7 +55,8 @@ constexpr std::string_view about_others[] = {
 };
 
 // What a wrapper says for its text model too.
-constexpr std::string_view shared[] = {"tie_word_embeddings", "quantization", "quantization_config"};
+constexpr std::string_view shared[] = {"tie_word_embeddings", "quantization", "quantization_config",
+                                       "vocab_size"};
 
 bool is_about_others(std::string_view key) {
   return std::any_of(std::begin(about_others), std::end(about_others),
@@ -69,6 +70,13 @@ bool is_wrapped(const Json& config) {
   return member != config.end() && member->is_object();
 }
 
+std::string text_model_type(const Json& config) {
+  const auto wrapper = json_value<std::string>(config, "model_type", "");
+  // transformers' default where a text_config does not say it.
+  return json_value<std::string>(config["text_config"], "model_type",
+                                 wrapper == "mistral3" ? "mistral" : wrapper);
+}
+
 Json unwrapped_config(const Json& config, const std::string& subject) {
   Config wrapper(config, subject);
   wrapper.mark_read("text_config");
@@ -77,9 +85,14 @@ Json unwrapped_config(const Json& config, const std::string& subject) {
     const Json* told = wrapper.find(key);
     if (told != nullptr && (!text.contains(key) || text.at(key).is_null())) text[std::string(key)] = *told;
   }
-  if (!text.contains("model_type")) text["model_type"] = config.at("model_type");
+  // Some libraries tie by the one, some by the other; the file knows.
+  if (const Json* tied = wrapper.find("tie_word_embeddings"); tied != nullptr) {
+    if (text["tie_word_embeddings"] != *tied) text.erase("tie_word_embeddings");
+  }
+  text["model_type"] = text_model_type(config);
   for (const auto& [key, value] : config.items()) {
-    if (is_about_others(key)) wrapper.mark_read(key);
+    const bool repeated = text.contains(key) && text.at(key) == value;
+    if (repeated || is_about_others(key)) wrapper.mark_read(key);
   }
   wrapper.finish();
   return text;

@@ -13,8 +13,11 @@ namespace pome::models {
 // Whether this config wraps a text model.
 bool is_wrapped(const Json& config);
 
+// The model_type of the text model, which may be of another family than the wrapper's name.
+std::string text_model_type(const Json& config);
+
 // The config of the text model: text_config with what the wrapper says for all its parts (quantization, tied
-// embeddings). Throws Error(corrupt), and Error(unsupported) for keys of the wrapper that are neither about
+// embeddings). Where the two contradict each other about tied embeddings, it says nothing. Throws Error(corrupt), and Error(unsupported) for keys of the wrapper that are neither about
 // other towers nor harmless.
 Json unwrapped_config(const Json& config, const std::string& subject);
 

@@ -60,6 +60,11 @@ def published(hub):
     return tensors | unused | towers
 
 
+def mlx(hub):
+    """As mlx-lm saves it: the towers left out."""
+    return {n.replace("model.", "model.language_model.", 1): t for n, t in hub.items() if n != "lm_head.weight"}
+
+
 CASES = {
     "plain": Case(
         BASE,
@@ -69,6 +74,7 @@ CASES = {
         sees=[{"sliding_window": 9}, {"activation_sparsity_pattern": [0.0] * 4}, {"altup_correct_scale": False}],
     ),
     "published": Case(WRAPPED, dtype="bfloat16", layout=published, mlx_lm=WHY),
+    "mlx": Case({"model_type": "gemma3n", "text_config": BASE}, dtype="bfloat16", layout=mlx, mlx_lm=WHY),
     "quantized_4bit": Case(BASE, dtype="bfloat16", quantize=affine(), layout="hub", mlx_lm=WHY),
 }
 

@@ -101,6 +101,25 @@ def meta_layout(hub):
     return out
 
 
+def among_towers(hub):
+    """As transformers saves Mistral 3.1 where the wrapper ties the head: none is in the file."""
+    towers = {"vision_tower.ln_pre.weight": torch.ones(2), "multi_modal_projector.norm.weight": torch.ones(2)}
+    return {f"language_model.{n}": t for n, t in hub.items() if n != "lm_head.weight"} | towers
+
+
+MISTRAL_3 = {
+    "architectures": ["Mistral3ForConditionalGeneration"],
+    "model_type": "mistral3",
+    "image_token_index": 70,
+    "multimodal_projector_bias": False,
+    "projector_hidden_act": "gelu",
+    "spatial_merge_size": 2,
+    "vision_feature_layer": -1,
+    "tie_word_embeddings": True,
+    "vision_config": {"model_type": "pixtral", "hidden_size": 8},
+}
+MISTRAL_IN_3 = MISTRAL | {"sliding_window": None, "tie_word_embeddings": True}
+
 CASES = {
     "meta_npz": Case(BASE, dtype="float16", layout=meta_layout, stored=META, npz=True, mlx_lm="reads no npz"),
     "meta_npz_quantized": Case(
@@ -147,6 +166,13 @@ CASES = {
         mlx_lm="ignores the window",
     ),
     "mistral_no_window": Case(MISTRAL | {"sliding_window": None}, dtype="bfloat16", sees=[{"sliding_window": 8}]),
+    "mistral3_wrapped": Case(
+        MISTRAL_3 | {"text_config": MISTRAL_IN_3},
+        stored=MISTRAL_3 | {"text_config": MISTRAL_IN_3 | {"tie_word_embeddings": False}},
+        dtype="bfloat16",
+        layout=among_towers,
+        mlx_lm="is not asked",
+    ),
     "quantized_2bit": Case(WIDE | TIED, dtype="float32", quantize=affine(2)),
     "quantized_3bit": Case(WIDE, dtype="float16", quantize=affine(3)),
     "quantized_4bit": Case(WIDE | TIED, dtype="bfloat16", quantize=affine(4)),

@@ -28,6 +28,33 @@ def published(hub):
     return hub
 
 
+def mlx(hub):
+    """As mlx-lm saves the wrapped model: experts [experts, out, in], gate and up apart."""
+    out = {}
+    for name, value in hub.items():
+        if name.endswith("experts.gate_up_proj"):
+            for part, half in zip(("gate", "up"), value.transpose(1, 2).chunk(2, dim=1)):
+                out[f"language_model.{name.replace('gate_up', part)}.weight"] = half.contiguous()
+        elif name.endswith("experts.down_proj"):
+            out[f"language_model.{name}.weight"] = value.transpose(1, 2).contiguous()
+        else:
+            out[f"language_model.{name}"] = value
+    return out
+
+
+# As published: of its text model's keys the wrapper repeats one.
+WRAPPER = {
+    "architectures": ["Llama4ForConditionalGeneration"],
+    "model_type": "llama4",
+    "boi_token_index": 70,
+    "eoi_token_index": 71,
+    "image_token_index": 72,
+    "tie_word_embeddings": False,
+    "vocab_size": 80,
+    "text_config": BASE,
+    "vision_config": {"model_type": "llama4_vision_model", "hidden_size": 8},
+}
+
 CASES = {
     "published": Case(
         BASE,
@@ -42,6 +69,7 @@ CASES = {
         layout=published,
         mlx_lm=WRAPPED,
     ),
+    "wrapped_mlx": Case(WRAPPER, dtype="bfloat16", layout=mlx, mlx_lm="fixes the epsilon of QK norm, and chunks in caches only"),
 }
 
 main("llama4_text", CASES)
