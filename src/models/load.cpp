@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "formats/model_tensors.h"
 #include "models/config.h"
+#include "models/fp8.h"
 #include "models/meta_form.h"
 #include "models/model.h"
 #include "models/weights.h"
@@ -67,7 +68,7 @@ nn::QuantizationConfig renamed_modules(nn::QuantizationConfig config,
 
 }  // namespace
 
-std::shared_ptr<LoadedModel> load_model(const fs::path& folder) {
+std::shared_ptr<LoadedModel> load_model(const fs::path& folder, const LoadOptions& options) {
   auto loaded = std::make_shared<LoadedModel>();
   loaded->folder = folder;
   loaded->config = load_json(folder / "config.json");
@@ -89,8 +90,13 @@ std::shared_ptr<LoadedModel> load_model(const fs::path& folder) {
   formats::ModelTensors files = formats::open_model_tensors(folder);
   loaded->fingerprint = fingerprint(loaded->config, files);
   loaded->tensors = std::move(files.tensors);
-  const formats::TensorTable renamed =
-      formats::apply_renames(loaded->tensors, renames, loaded->unused_tensors);
+  formats::TensorTable renamed = formats::apply_renames(loaded->tensors, renames, loaded->unused_tensors);
+  if (is_fp8(text)) {
+    const Fp8 fp8 = parse_fp8(text, subject);
+    loaded->decoded_bytes = decoded_bytes(renamed);
+    if (options.admit) options.admit(weight_bytes(*loaded));
+    renamed = decode_fp8(renamed, fp8, !options.facts_only);
+  }
   if (meta_form) text = from_meta_form(loaded->config, renamed, subject);
   // Wrappers leave it to their library's defaults whether the head is the embedding.
   if (wrapped && !text.contains("tie_word_embeddings")) {
@@ -116,7 +122,8 @@ std::size_t weight_bytes(const LoadedModel& model) {
   for (const std::string& name : model.unused_tensors) {
     if (const formats::Tensor* tensor = model.tensors.find(name)) bytes -= tensor->size_bytes;
   }
-  return bytes;
+  // What was decoded is twice as large as what the files hold of it, and is all that is read from then on.
+  return bytes + model.decoded_bytes / 2;
 }
 
 }  // namespace pome::models

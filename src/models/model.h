@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -81,12 +82,19 @@ struct LoadedModel {
   std::vector<std::shared_ptr<graph::Linear>> linears;  // the model's, by module path; adapters change them
   formats::TensorTable tensors;                         // as they lie in the files
   std::vector<std::string> unused_tensors;  // in the files, known to be of no use (inv_freq buffers, …)
+  std::uint64_t decoded_bytes = 0;          // of 8-bit floats, which are held decoded
   std::string fingerprint;  // changes when config or weights change: cheap (sizes, mtimes, headers)
 };
 
 // Opens config.json and the weights of `folder`. Throws Error with the file, tensor or config key first:
 // not_found, corrupt, unsupported (names the nearest known model_type).
-std::shared_ptr<LoadedModel> load_model(const fs::path& folder);
+struct LoadOptions {
+  // Weights in 8-bit floats are decoded into memory (models/fp8.h). Before that, this is called with what
+  // weight_bytes() will be, and may throw.
+  std::function<void(std::size_t weight_bytes)> admit = {};
+  bool facts_only = false;  // the model will not compute: nothing is decoded
+};
+std::shared_ptr<LoadedModel> load_model(const fs::path& folder, const LoadOptions& options = {});
 
 // Reads config.json only, for facts without weights. Throws as load_model does.
 const Arch& find_arch(const Json& config);

@@ -17,8 +17,9 @@ bool is_wrapped(const Json& config);
 std::string text_model_type(const Json& config);
 
 // The config of the text model: text_config with what the wrapper says for all its parts (quantization, tied
-// embeddings). Where the two contradict each other about tied embeddings, it says nothing. Throws Error(corrupt), and Error(unsupported) for keys of the wrapper that are neither about
-// other towers nor harmless.
+// embeddings). Where the two contradict each other about tied embeddings, it says nothing. Throws
+// Error(corrupt), and Error(unsupported) for keys of the wrapper that are neither about other towers nor
+// harmless.
 Json unwrapped_config(const Json& config, const std::string& subject);
 
 // To the text model's own names; the towers' tensors are dropped. Goes before a family's own table.

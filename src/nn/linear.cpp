@@ -104,6 +104,7 @@ QuantizationConfig parse_quantization(const Json& config, std::string_view subje
       return parsed;
     }
     if (method != member->end() && *method == "bitnet") return parsed;  // its family unpacks the weights
+    if (method != member->end() && *method == "fp8") return parsed;     // decoded before (models/fp8.h)
     if (method != member->end() && !method->is_null()) {
       throw error(ErrorKind::unsupported, "{}.quant_method {} is not MLX's format, nothing was loaded", where,
                   method->dump())

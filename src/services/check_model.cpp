@@ -132,7 +132,7 @@ class Checker {
     }
     if (!findings_.empty() && findings_.back().check == "quantization") return;
     try {
-      models::load_model(folder_);
+      models::load_model(folder_, {.facts_only = true});
     } catch (const Error& error) {
       const bool ours = error.kind() == ErrorKind::unsupported;
       add(ours ? Grade::note : Grade::error, "config", "", message_of(error, ""), error.hint());

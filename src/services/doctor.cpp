@@ -255,7 +255,7 @@ class Doctor {
     }
     if (!loadable) return;
     try {
-      const auto loaded = models::load_model(folder);
+      const auto loaded = models::load_model(folder, {.facts_only = true});
       good(name, fmt::format("every file fits: {}, {} of weights", loaded->arch->name,
                              size_text(models::weight_bytes(*loaded))));
       check_memory_for(name, models::weight_bytes(*loaded));

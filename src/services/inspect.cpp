@@ -146,7 +146,7 @@ class Inspector {
       return false;
     }
     try {
-      describe(*models::load_model(source_.folder));
+      describe(*models::load_model(source_.folder, {.facts_only = true}));
       return true;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::unsupported && error.kind() != ErrorKind::not_found) throw;

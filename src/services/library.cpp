@@ -81,12 +81,18 @@ std::shared_ptr<OpenModel::Shared> Library::Impl::load(const store::Place& place
   shared->backend = backend;
   shared->lease = store::Lease::acquire(options.paths, place.name, place.folder);
   shared->instance = std::make_shared<engine::Instance>();
-  shared->instance->loaded = models::load_model(place.folder);
+  const std::uint64_t available = options.available_memory();
+  const auto admit = [&](std::size_t bytes) {
+    MemoryNeed weights;
+    weights.subject = place.name;
+    weights.weight_bytes = bytes;
+    check_memory(weights, available - std::min(available, weights_in_use()));
+  };
+  shared->instance->loaded = models::load_model(place.folder, {.admit = admit});
   const models::LoadedModel& loaded = *shared->instance->loaded;
   shared->weight_bytes = models::weight_bytes(loaded);
 
   constexpr int short_conversation = 4096;
-  const std::uint64_t available = options.available_memory();
   check_memory(
       {.subject = place.name,
        .weight_bytes = shared->weight_bytes,

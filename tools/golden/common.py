@@ -67,6 +67,7 @@ class Case:
     npz: bool = False  # weights.npz instead of safetensors
     length_matters: bool = False  # whether rope depends on the length, so that cached keys are of another one
     adapters: dict = field(default_factory=dict)
+    draw: object = None  # instead of the family's
 
 
 # ---- configs -------------------------------------------------------------------------------------------------
@@ -107,6 +108,52 @@ def new_form(config):
 
 def affine(bits=4, group_size=32, **overrides):
     return {"group_size": group_size, "bits": bits, "mode": "affine"} | overrides
+
+
+# ---- 8-bit floats --------------------------------------------------------------------------------------------
+
+FP8_BLOCK = (16, 24)
+FP8 = {"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic", "weight_block_size": list(FP8_BLOCK)}
+
+
+def blocks_of(matrix):
+    high, wide = FP8_BLOCK
+    for row in range(0, matrix.shape[-2], high):
+        for column in range(0, matrix.shape[-1], wide):
+            yield row // high, column // wide, matrix[..., row : row + high, column : column + wide]
+
+
+def fp8_values(shape, rng):
+    """What E4M3 has, times a scale per block; BF16 has it too. The largest code is in every block, so that it tells
+    the scale."""
+    codes = torch.from_numpy(rng.normal(0, 100, shape)).clamp(-400, 400).to(torch.float8_e4m3fn).double().numpy()
+    for _, _, block in blocks_of(codes):
+        block[..., 0, 0] = 448
+        block *= 1.25 * 2.0 ** np.round(np.log2(1 / (200 * shape[-1] ** 0.5)) + rng.integers(-1, 2))
+    return codes
+
+
+def in_fp8(names):
+    """A layout: matrices whose names match, as codes and the scales of their blocks."""
+
+    def layout(hub):
+        out = {}
+        for name, value in hub.items():
+            if value.ndim != 2 or not any(n in name for n in names):
+                out[name] = value
+                continue
+            high, wide = FP8_BLOCK
+            codes = value.clone()
+            scales = torch.zeros(-(-value.shape[0] // high), -(-value.shape[1] // wide))
+            for row, column, block in blocks_of(codes):
+                scales[row, column] = block.abs().max() / 448
+                block /= scales[row, column]
+            out[name] = codes.to(torch.float8_e4m3fn)
+            assert torch.equal(out[name].float(), codes), name
+            out[f"{name}_scale_inv"] = scales
+        return out
+
+    return layout
 
 
 # ---- writing -------------------------------------------------------------------------------------------------
@@ -230,7 +277,7 @@ def write_model(folder, case, seed, draw):
     reference = {n: t.float() for n, t in tensors.items()}
     if case.layout:
         stored = laid_out(case, model, reference)
-        tensors = {n: t.to(dtype) if t.is_floating_point() else t for n, t in stored.items()}
+        tensors = {n: t.to(dtype) if t.is_floating_point() and t.element_size() > 1 else t for n, t in stored.items()}
     config = dict(case.stored or case.config)
     if case.quantize:
         config |= {"quantization": case.quantize, "quantization_config": case.quantize}
@@ -525,4 +572,4 @@ def report(folder, seen, mlx_lm_text):
 def main(family, cases, draw=None):
     """Writes all cases, or those named on the command line. draw(name, shape, rng) may choose a tensor's numbers."""
     for name in sys.argv[1:] or cases:
-        run_case(family, name, cases[name], draw)
+        run_case(family, name, cases[name], cases[name].draw or draw)

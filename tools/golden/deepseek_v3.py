@@ -1,6 +1,6 @@
 """Goldens of DeepSeek V3: `python tools/golden/deepseek_v3.py [case…]`."""
 
-from common import Case, affine, main, new_form, tiny
+from common import FP8, Case, affine, fp8_values, in_fp8, main, new_form, tiny
 
 YARN = {
     "type": "yarn",
@@ -37,6 +37,14 @@ BASE = tiny(
 )
 GATES = ("model.layers.1.mlp.gate", "model.layers.2.mlp.gate")  # which MLX keeps dense
 
+LINEARS = ("_proj.weight", "_proj_with_mqa.weight")
+
+
+def draw_fp8(name, shape, rng):
+    linear = name.endswith(LINEARS) or ".experts." in name
+    return fp8_values(shape, rng) if linear and "embed" not in name else None
+
+
 CASES = {
     "published": Case(BASE, dtype="bfloat16", layout="hub", sees=[{"norm_topk_prob": False}, {"topk_group": 4}]),
     "new_form": Case(
@@ -45,6 +53,13 @@ CASES = {
         weights="new form",
         layout="hub",
         mlx_lm="does not read rope_parameters",
+    ),
+    "fp8": Case(
+        BASE | {"quantization_config": FP8},
+        dtype="bfloat16",
+        layout=in_fp8(LINEARS),
+        draw=draw_fp8,
+        mlx_lm="has blocks of 128 only",
     ),
     "mlx": Case(BASE, dtype="bfloat16", layout="mlx"),
     "quantized_4bit": Case(

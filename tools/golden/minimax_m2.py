@@ -1,6 +1,6 @@
 """Goldens of MiniMax M2: `python tools/golden/minimax_m2.py [case…]`."""
 
-from common import Case, affine, main, new_form, tiny
+from common import FP8, Case, affine, fp8_values, in_fp8, main, new_form, tiny
 
 BASE = tiny(
     "minimax_m2",
@@ -15,8 +15,22 @@ BASE = tiny(
     shared_intermediate_size=0,
 )
 
+LINEARS = ("_proj.weight", ".w1.", ".w2.", ".w3.")
+
+
+def draw_fp8(name, shape, rng):
+    return fp8_values(shape, rng) if "_proj" in name and len(shape) > 1 else None
+
+
 CASES = {
     "published": Case(BASE, dtype="bfloat16", layout="hub", sees=[{"num_experts_per_tok": 1}]),
+    "fp8": Case(
+        BASE | {"quantization_config": FP8},
+        dtype="bfloat16",
+        layout=in_fp8(LINEARS),
+        draw=draw_fp8,
+        mlx_lm="has blocks of 128 only",
+    ),
     "quantized_4bit": Case(BASE, dtype="bfloat16", quantize=affine(), layout="mlx"),
 }
 
