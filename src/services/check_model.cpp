@@ -182,7 +182,8 @@ class Checker {
   }
 
   void check_tokenizer() {
-    constexpr std::string_view any_of[]{"tokenizer.json", "tokenizer.model", "spiece.model",
+    constexpr std::string_view any_of[]{"tokenizer.json",          "tekken.json",
+                                        "tokenizer.model",         "spiece.model",
                                         "sentencepiece.bpe.model", "vocab.txt"};
     const bool tiktoken = std::any_of(files_.begin(), files_.end(),
                                       [](const auto& f) { return f.name.ends_with(".tiktoken"); });

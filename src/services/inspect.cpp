@@ -265,7 +265,7 @@ class Inspector {
       const bool pieces = has("tokenizer.model") || has("spiece.model");
       const bool tiktoken = std::any_of(source_.files.begin(), source_.files.end(),
                                         [](const auto& f) { return f.name.ends_with(".tiktoken"); });
-      kind = pieces ? "SentencePiece" : tiktoken ? "tiktoken" : "";
+      kind = has("tekken.json") ? "tekken" : pieces ? "SentencePiece" : tiktoken ? "tiktoken" : "";
     } else if (kind.empty()) {
       kind = "BPE";
     }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 
+#include "text/tekken.h"
+
 namespace pome::text {
 
 namespace {
@@ -236,9 +238,30 @@ std::shared_ptr<const Tokenizer> read_tiktoken(const fs::path& folder, std::stri
   return Tokenizer::parse_file(TokenizerFile::tiktoken, settings.dump(), bytes, choose);
 }
 
+std::shared_ptr<const Tokenizer> read_tekken(std::string_view bytes, const Json& config, Json& special) {
+  const Tekken tekken = parse_tekken(bytes);
+  Json settings = {{"version", "1.0"}, {"pre_tokenizer", split_by(tekken.words.c_str())}};
+  settings["decoder"] = {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}};
+  std::map<std::int32_t, Json> tokens;
+  for (const std::string& content : tekken.special) {
+    tokens.emplace(static_cast<std::int32_t>(tokens.size()), added_token(content, true));
+  }
+  settings["added_tokens"] = added_tokens(tokens, Json::object());
+  const auto choose = [&](const Tokenizer& tokenizer) {
+    check_ids(tokenizer, tokens);
+    for (const auto& [role, content] : {std::pair("unk_token", "<unk>"), std::pair("bos_token", "<s>"),
+                                        std::pair("eos_token", "</s>"), std::pair("pad_token", "<pad>")}) {
+      if (!special.contains(role) && tokenizer.id_of(content)) special[role] = content;
+    }
+    return surround(config, special, true, false);
+  };
+  return Tokenizer::parse_file(TokenizerFile::tiktoken, settings.dump(), tekken.ranks, choose);
+}
+
 [[noreturn]] void fail_without_tokenizer(const fs::path& folder) {
   std::vector<std::string> found;
-  for (const char* name : {"tekken.json", "sentencepiece.bpe.model", "vocab.txt", "vocab.json"}) {
+  for (const char* name : {"sentencepiece.bpe.model", "vocab.txt", "vocab.json"}) {
     if (fs::exists(folder / name)) found.emplace_back(name);
   }
   if (found.empty()) {
@@ -249,8 +272,8 @@ std::shared_ptr<const Tokenizer> read_tiktoken(const fs::path& folder, std::stri
 }
 
 fs::path find_model_file(const fs::path& folder) {
-  for (const char* name :
-       {"tokenizer.model", "spiece.model", "tiktoken.model", "qwen.tiktoken", "cl100k_base.tiktoken"}) {
+  for (const char* name : {"tekken.json", "tokenizer.model", "spiece.model", "tiktoken.model",
+                           "qwen.tiktoken", "cl100k_base.tiktoken"}) {
     if (fs::exists(folder / name)) return folder / name;
   }
   fail_without_tokenizer(folder);
@@ -289,6 +312,7 @@ std::shared_ptr<const Tokenizer> load_older_tokenizer(const fs::path& folder, co
   const fs::path path = find_model_file(folder);
   const auto file = open_tokenizer_file(path);
   try {
+    if (path.extension() == ".json") return read_tekken(view(*file), config, special_tokens);
     // The first field of a SentencePiece model is a piece, whose tag is a line feed.
     if (view(*file).starts_with('\n')) {
       return read_sentencepiece(folder, view(*file), name, config, special_tokens);

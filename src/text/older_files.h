@@ -9,8 +9,8 @@
 
 namespace pome::text {
 
-// Reads vocab.json with merges.txt, SentencePiece's tokenizer.model or spiece.model, or tiktoken's
-// tiktoken.model or
+// Reads vocab.json with merges.txt, Mistral's tekken.json, SentencePiece's tokenizer.model or spiece.model,
+// or tiktoken's tiktoken.model or
 // *.tiktoken, with the added tokens of tokenizer_config.json (`config`) and added_tokens.json. What these
 // files cannot say, transformers has in the class that `config` names: a pattern, and what stands around a
 // text.

@@ -6,6 +6,7 @@
 #include "text/detokenizer.h"
 #include "text/folder.h"
 #include "text/golden_test.h"
+#include "text/tekken.h"
 
 namespace pome::text {
 namespace {
@@ -35,7 +36,9 @@ TEST_P(OlderFiles, IdsAndTextEqualTheLibrarys) {
   EXPECT_GT(decoded, 40);
 }
 
-TEST_P(OlderFiles, DamageIsAnErrorOrAnotherTokenizer) {
+class DamagedFiles : public OlderFiles {};
+
+TEST_P(DamagedFiles, DamageIsAnErrorOrAnotherTokenizer) {
   const bool pieces = fs::exists(files() / GetParam() / "tokenizer.model") ||
                       fs::exists(files() / GetParam() / "spiece.model");
   std::string bytes;
@@ -64,9 +67,12 @@ TEST_P(OlderFiles, DamageIsAnErrorOrAnotherTokenizer) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, OlderFiles,
-                         testing::Values("unigram", "unigram_bytes", "llama", "gemma", "bpe", "kimi", "qwen",
-                                         "phi3small"),
+constexpr const char* kinds[] = {"unigram", "unigram_bytes", "llama",     "gemma",  "bpe",
+                                 "kimi",    "qwen",          "phi3small", "tekken", "tekken_first"};
+INSTANTIATE_TEST_SUITE_P(Kinds, OlderFiles, testing::ValuesIn(kinds),
+                         [](const auto& kind) { return std::string(kind.param); });
+// What damage does to a tekken.json is said below.
+INSTANTIATE_TEST_SUITE_P(Kinds, DamagedFiles, testing::ValuesIn(std::begin(kinds), std::end(kinds) - 2),
                          [](const auto& kind) { return std::string(kind.param); });
 
 class OlderFolder : public testing::Test {
@@ -89,6 +95,41 @@ class OlderFolder : public testing::Test {
 };
 
 using Ids = std::vector<std::int32_t>;
+
+TEST_F(OlderFolder, TekkensSpecialTokensComeFirst) {
+  copy("tekken", "tekken.json");
+  const TokenizerFolder folder = load();
+  EXPECT_EQ(folder.special_token("bos_token"), "<s>");
+  EXPECT_EQ(folder.tokenizer->encode("")[0], 1);
+  EXPECT_EQ(folder.tokenizer->encode("[INST]</s>", false), (Ids{3, 2}));
+  EXPECT_EQ(folder.tokenizer->decode(Ids{1, 3, 2}, true), "");
+}
+
+TEST(Tekken, DamageIsAnError) {
+  const std::string sound = read_file(files() / "tekken" / "tekken.json");
+  EXPECT_EQ(parse_tekken(sound).special.size(), 30U);
+  const auto changed = [&](const std::function<void(Json&)>& change) {
+    Json json = parse_json(sound, "test");
+    change(json);
+    try {
+      parse_tekken(json.dump());
+    } catch (const Error& e) {
+      return e.kind();
+    }
+    return ErrorKind::interrupted;
+  };
+  EXPECT_EQ(changed([](Json&) {}), ErrorKind::interrupted);
+  for (const char* key : {"pattern", "default_vocab_size", "default_num_special_tokens"}) {
+    EXPECT_EQ(changed([&](Json& json) { json["config"].erase(key); }), ErrorKind::corrupt) << key;
+    EXPECT_EQ(changed([&](Json& json) { json["config"][key] = -1; }), ErrorKind::corrupt) << key;
+  }
+  EXPECT_EQ(changed([](Json& json) { json["config"]["default_vocab_size"] = 1 << 20; }), ErrorKind::corrupt);
+  EXPECT_EQ(changed([](Json& json) { json["vocab"][7]["rank"] = 8; }), ErrorKind::corrupt);
+  EXPECT_EQ(changed([](Json& json) { json["vocab"][7]["token_bytes"] = "QQ== 3\n"; }), ErrorKind::corrupt);
+  EXPECT_EQ(changed([](Json& json) { json["special_tokens"][1]["rank"] = 0; }), ErrorKind::corrupt);
+  EXPECT_EQ(changed([](Json& json) { json["special_tokens"][1]["rank"] = 30; }), ErrorKind::corrupt);
+  EXPECT_EQ(changed([](Json& json) { json["special_tokens"][1] = 3; }), ErrorKind::corrupt);
+}
 
 TEST_F(OlderFolder, TheModelAloneSaysWhereTextsBeginAndEnd) {
   copy("llama", "tokenizer.model");

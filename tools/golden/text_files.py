@@ -11,8 +11,10 @@ import json
 import random
 import unicodedata
 
+import mistral_common
 import sentencepiece
 import tiktoken
+from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 
 from text import CORPUS, HOME, HOSTILE, INVALID, packed, write
 
@@ -160,8 +162,40 @@ def ranks(name, file, pattern, source, tokenizer_class):
     return rows
 
 
+TEKKEN_WORDS = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
+                r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
+                r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+
+
+def tekken(name, named):
+    """Ranks begin with the bytes, as mistral_common wants them; the last three tokens are beyond the vocabulary."""
+    folder = FILES / name
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary = json.loads((HOME / "tokenizers" / "llama3.json").read_text())["model"]["vocab"]
+    merged = [t for t in (bytes_of(token) for token in sorted(vocabulary, key=vocabulary.get)) if len(t) > 1]
+    tokens = [bytes([b]) for b in range(256)] + merged
+    special = ["<unk>", "<s>", "</s>", "[INST]", "[/INST]", "[THINK]", "[/THINK]"]
+    config = {"pattern": TEKKEN_WORDS, "num_vocab_tokens": len(tokens), "default_vocab_size": len(tokens) + 27,
+              "default_num_special_tokens": 30, "version": "v11" if named else "v3"}
+    entries = [{"rank": i, "token_bytes": base64.b64encode(t).decode(), "token_str": None} for i, t in enumerate(tokens)]
+    file = {"config": config, "vocab": entries}
+    if named:
+        file["special_tokens"] = [{"rank": i, "token_str": s, "is_control": True} for i, s in enumerate(special)]
+    (folder / "tekken.json").write_text(json.dumps(file) + "\n")
+    model = Tekkenizer.from_file(folder / "tekken.json")
+    rows = []
+    for text in TEXTS:
+        if any(s["token_str"] in text.decode(errors="replace") for s in model._all_special_tokens):
+            continue
+        ids = model.encode(text.decode(errors="replace"), bos=False, eos=False)
+        rows.append({"text": packed(text), "ids": ids, "decoded": model.decode(ids)})
+    print(f"{name}: {model.n_words} tokens, {(folder / 'tekken.json').stat().st_size} bytes, {len(rows)} texts")
+    return rows
+
+
 if __name__ == "__main__":
     kinds = {name: pieces(name, options) for name, options in PIECES.items()}
     kinds |= {name: ranks(name, *options) for name, options in TIKTOKEN.items()}
-    versions = f"sentencepiece {sentencepiece.__version__}, tiktoken {tiktoken.__version__}"
+    kinds |= {"tekken": tekken("tekken", True), "tekken_first": tekken("tekken_first", False)}
+    versions = f"sentencepiece {sentencepiece.__version__}, tiktoken {tiktoken.__version__}, mistral_common {mistral_common.__version__}"
     write("files.json", {"reference": versions, "kinds": kinds})
