@@ -16,6 +16,12 @@ fs::path previous_file(const store::CachedRepo& repo) { return repo.unfinished()
 std::string current_commit(const store::CachedRepo& repo) {
   const auto commit = repo.commit("main");
   if (!commit) {
+    std::error_code none;
+    if (fs::exists(repo.refs(), none)) {
+      throw error(ErrorKind::not_found, "{}: its main branch is not here, and other revisions do not move",
+                  repo.id())
+          .with_hint("pome pull " + repo.id());
+    }
     throw error(ErrorKind::not_found, "{}: not in the Hugging Face cache ({})", repo.id(),
                 repo.cache().string())
         .with_hint("pome pull " + repo.id());
