@@ -98,7 +98,7 @@ Catalogue Catalogue::load(const Paths& paths) {
   std::error_code none;
   if (!fs::exists(file, none)) return bundled;
   Catalogue refreshed = parse(read_file(file), file.string());
-  return refreshed.as_of_ > bundled.as_of_ ? std::move(refreshed) : std::move(bundled);
+  return refreshed.as_of_ >= bundled.as_of_ ? std::move(refreshed) : std::move(bundled);
 }
 
 const KnownModel* Catalogue::find(std::string_view name) const {

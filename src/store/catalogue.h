@@ -1,6 +1,6 @@
 // The models that pome knows by name before it has any: assets/catalogue.json, one dated table that presets,
 // recommendations, `list --missing` and name corrections read. tools/catalogue writes it; a refreshed copy in
-// pome's cache folder takes its place while it is newer.
+// pome's cache folder takes its place until a newer one is bundled.
 #pragma once
 
 #include <cstdint>
@@ -48,7 +48,8 @@ struct KnownModel {
 // An immutable value. Names are compared without regard to case.
 class Catalogue {
  public:
-  // The newer of the bundled table and the refreshed one. Throws Error(not_found, corrupt) naming the file.
+  // The newer of the bundled table and the refreshed one, which counts on the same day. Throws
+  // Error(not_found, corrupt) naming the file.
   static Catalogue load(const Paths& paths);
 
   // Throws Error(corrupt).
