@@ -146,16 +146,24 @@ std::uint64_t number_of(const Json& object, std::string_view key) {
   return value.is_number_unsigned() ? value.get<std::uint64_t>() : 0;
 }
 
-HubFacts hub_facts(const hub::ModelInfo& info, const std::string& id, const std::string& endpoint) {
+// What `pull` fetches without being told; of GGUF files somebody has to choose.
+std::vector<hub::RepoFile> wanted_files(const std::vector<hub::RepoFile>& files, const std::string& id) {
+  try {
+    return choose_files(files, {.include = {}, .exclude = {}}, id);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+}  // namespace
+
+HubFacts parse_hub_facts(const Json& raw) {
   HubFacts facts;
-  facts.host = hub::host_of(endpoint);
-  facts.gated = info.gated;
-  if (info.id != id) facts.renamed_to = info.id;
-  const Json& modified = member_of(info.raw, "lastModified");
+  const Json& modified = member_of(raw, "lastModified");
   if (modified.is_string()) facts.modified = hub::shown_text(modified.get<std::string>());
-  facts.downloads = number_of(info.raw, "downloads");
-  facts.likes = number_of(info.raw, "likes");
-  const Json& counts = member_of(member_of(info.raw, "safetensors"), "parameters");
+  facts.downloads = number_of(raw, "downloads");
+  facts.likes = number_of(raw, "likes");
+  const Json& counts = member_of(member_of(raw, "safetensors"), "parameters");
   bool packed = false;
   if (counts.is_object()) {
     for (const auto& [type, count] : counts.items()) {
@@ -168,24 +176,16 @@ HubFacts hub_facts(const hub::ModelInfo& info, const std::string& id, const std:
   return facts;
 }
 
-// What `pull` fetches without being told; of GGUF files somebody has to choose.
-std::vector<hub::RepoFile> wanted_files(const std::vector<hub::RepoFile>& files, const std::string& id) {
-  try {
-    return choose_files(files, {.include = {}, .exclude = {}}, id);
-  } catch (const Error&) {
-    return {};
-  }
-}
-
-}  // namespace
-
 RemoteModel::RemoteModel(hub::Hub& hub, const std::string& id, const std::string& revision) {
   const hub::ModelInfo info = hub.model(id, revision.empty() ? "main" : revision);
   const std::vector<hub::RepoFile> files = hub.files(id, info.commit);
   source_.name = revision.empty() ? id : fmt::format("{}@{}", id, revision);
   source_.folder = scratch_.path();
   source_.commit = info.commit;
-  source_.hub = hub_facts(info, id, hub.options().endpoint);
+  source_.hub = parse_hub_facts(info.raw);
+  source_.hub->host = hub::host_of(hub.options().endpoint);
+  source_.hub->gated = info.gated;
+  if (info.id != id) source_.hub->renamed_to = info.id;
   std::uint64_t index_bytes = 0;
   for (const hub::RepoFile& file : files) {
     if (file.name.starts_with(".")) continue;  // .gitattributes

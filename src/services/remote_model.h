@@ -8,6 +8,9 @@
 
 namespace pome::services {
 
+// What /api/models/{id} says besides files. Members of another type than expected count as none.
+HubFacts parse_hub_facts(const Json& raw);
+
 // The folder of its source is gone with it.
 class RemoteModel {
  public:
