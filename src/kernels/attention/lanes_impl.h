@@ -109,6 +109,13 @@ inline CachedHalves cached_halves(const KeyValues& cache, const Stored& stored, 
           stored.position_stride};
 }
 
+// A next token reads its cache once, behind gigabytes of weights: it lies in memory, in pieces too short for
+// the processor to foresee.
+inline void prefetch(const CachedHalves& vectors, int count) {
+  const auto* at = static_cast<const std::uint16_t*>(vectors.block) + vectors.start;
+  for (const auto* end = at + count * vectors.stride; at < end; at += 32) __builtin_prefetch(at);
+}
+
 // scores[r, p] = q[r]·keys[p] for Queries queries and `count` positions, as dense's add_panel sums them.
 template <int Queries>
 inline void score(const float* q, int q_stride, int head_dim, const CachedHalves& keys, int count,
@@ -274,7 +281,18 @@ void tile(const AttentionSpec& spec, const KeyValues& cache, const Queries& quer
   for (int i = 0; i < queries.count; ++i) {
     for (int p = 0; p < padded; ++p) scores[i * tile_positions + p] = 0;
   }
+  // Keys some panels ahead, and values while the keys are at work.
+  constexpr int ahead = 3 * panel_positions;
+  const auto prefetch_from = [&](const Stored& stored, int p) {
+    const int count = last - p < panel_positions ? last - p : panel_positions;
+    if (direct && count > 0 && seen(p, p + count)) {
+      prefetch(cached_halves(cache, stored, queries.kv_head, p), count);
+    }
+  };
+  for (int p = first; p < first + ahead; p += panel_positions) prefetch_from(keys, p);
   for (int p = first; p < last; p += panel_positions) {
+    prefetch_from(keys, p + ahead);
+    prefetch_from(values, p);
     const int count = last - p < panel_positions ? last - p : panel_positions;
     if (!seen(p, p + count)) continue;
     if (direct) {
