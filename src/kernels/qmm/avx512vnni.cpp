@@ -17,8 +17,10 @@ constexpr int rows_at_once(int planes, int bits) { return planes == 2 && bits < 
 constexpr std::int64_t short_row = 512;
 
 // The rows' bytes are prefetched in the order of memory, which the processor's own prefetchers follow,
-// although the rows are read side by side. Near into the first level, far into the second.
+// although the rows are read side by side. Near into the first level, far into the second; so many bytes of
+// scales and biases go with as many codes.
 constexpr std::int64_t near_bytes = 2048, far_bytes = 8192;
+constexpr std::int64_t scales_ahead = 1024;
 
 // Adds up units: dword u of `total` is the sum of unit u's `Dwords` partial sums, which come one unit behind
 // the other, 16 dwords at a time.
@@ -147,6 +149,17 @@ struct Gemv {
     }
   }
 
+  // Scales and biases are streams of their own. Short rows are not worth the instructions.
+  [[gnu::always_inline]] void prefetch_scales(int n) const {
+    const std::int64_t row_scales = groups * (w.scale_type == Element::f32 ? 4 : 2);
+    if (row_scales < 32) return;
+    const std::int64_t begin = n * row_scales + scales_ahead;
+    for (std::int64_t i = begin; i < begin + Rows * row_scales; i += 64) {
+      _mm_prefetch(static_cast<const char*>(w.scales) + i, _MM_HINT_T1);
+      _mm_prefetch(static_cast<const char*>(w.biases) + i, _MM_HINT_T1);
+    }
+  }
+
   // The fewest chunks that hold all units.
   template <int Chunks>
   [[gnu::always_inline]] void add_rest(int n, int first_unit, int units, const std::uint8_t*& ahead,
@@ -159,6 +172,7 @@ struct Gemv {
 
   // Rows n … n + Rows - 1.
   [[gnu::always_inline]] void rows(int n, const std::uint8_t*& ahead, float* y) const {
+    prefetch_scales(n);
     __m512 v[Rows];
 #pragma clang loop unroll(full)
     for (int r = 0; r < Rows; ++r) v[r] = _mm512_setzero_ps();
