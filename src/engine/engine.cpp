@@ -26,7 +26,7 @@ constexpr double lonely_step_ms = 250;
 
 // Below so many rows products compute clearly less per second (each step reads and unpacks all weights); a
 // slow machine may take this long for them.
-constexpr int efficient_rows = 128;
+constexpr int efficient_rows = 256;
 constexpr double efficient_step_ms = 1000;
 
 // Anything thrown, as the Error that its request gets to see.

@@ -328,14 +328,16 @@ class Fusion {
     phase.heads.rows = static_cast<int>(n.heads->weight.out_features());
     phase.heads.matrix = n.matrix;
     phase.heads.activations =
-        room_for_activations(n.matrix, n.rows, phase.heads.heads, phase.input.width / phase.heads.heads);
+        room_for_activations(n.matrix, n.rows, phase.heads.heads, phase.input.width / phase.heads.heads,
+                             program_.shape.count(n.rows));
     phase.out = make(id);
     program_.phases.push_back(std::move(phase));
   }
 
   // Room for per_row · rows rows that the phase itself quantizes for this matrix; -1 where it takes floats.
-  int room_for_activations(const StoredMatrix& matrix, RowSet rows, int per_row, int columns) {
-    const std::optional<kernels::ActivationFormat> format = format_for(matrix, rows);
+  // `at_a_time`: of those rows that meet one matrix.
+  int room_for_activations(const StoredMatrix& matrix, RowSet rows, int per_row, int columns, int at_a_time) {
+    const std::optional<kernels::ActivationFormat> format = format_for(matrix, at_a_time);
     if (!format) return -1;
     const std::size_t bytes =
         kernels::activation_bytes(*format, program_.shape.count(rows) * per_row, columns);
@@ -359,12 +361,14 @@ class Fusion {
     work.weigh_inputs = experts.weigh_inputs;
     work.one_row = program_.shape.count(n.rows) == 1 && !experts.weigh_inputs;
     work.routes = view(n.inputs[1]);
-    work.gate_activations = room_for_activations(work.gate.first(), n.rows, work.chosen, n.width);
+    const int per_expert = std::max(1, program_.shape.count(n.rows) * work.chosen / std::max(1, work.count));
+    work.gate_activations = room_for_activations(work.gate.first(), n.rows, work.chosen, n.width, per_expert);
     bool floats_needed = work.gate_activations < 0;
     if (work.up.exists()) {
-      work.up_activations = format_for(work.up.first(), n.rows) == format_for(work.gate.first(), n.rows)
-                                ? work.gate_activations
-                                : room_for_activations(work.up.first(), n.rows, work.chosen, n.width);
+      work.up_activations =
+          format_for(work.up.first(), per_expert) == format_for(work.gate.first(), per_expert)
+              ? work.gate_activations
+              : room_for_activations(work.up.first(), n.rows, work.chosen, n.width, per_expert);
       floats_needed = floats_needed || work.up_activations < 0;
     }
     const auto by_pair = [&](int width) { return new_view(n.rows, work.chosen * width, width); };
@@ -372,7 +376,8 @@ class Fusion {
     const bool gated = work.up.exists() || work.fused != Experts::Fused::no;
     work.hidden = by_pair(gated ? 2 * work.inner : work.inner);
     work.products = by_pair(work.inner);
-    work.down_activations = room_for_activations(work.down.first(), n.rows, work.chosen, work.inner);
+    work.down_activations =
+        room_for_activations(work.down.first(), n.rows, work.chosen, work.inner, per_expert);
     work.outputs = by_pair(n.width);
     Phase phase;
     phase.kind = PhaseKind::experts;
@@ -384,13 +389,14 @@ class Fusion {
     program_.phases.push_back(std::move(phase));
   }
 
-  // How rows of x are quantized for this matrix; nothing where products take floats.
-  std::optional<kernels::ActivationFormat> format_for(const StoredMatrix& matrix, RowSet rows) const {
+  // How rows of x are quantized for this matrix, which some `rows` of them meet at a time; nothing where
+  // products take floats.
+  std::optional<kernels::ActivationFormat> format_for(const StoredMatrix& matrix, int rows) const {
     if (arithmetic_ == Arithmetic::exact) return std::nullopt;
     const auto precision =
         arithmetic_ == Arithmetic::fast ? kernels::Precision::fast : kernels::Precision::standard;
     if (const auto* affine = std::get_if<kernels::QuantizedMatrix>(&matrix)) {
-      return activation_format(*affine, precision, program_.shape.count(rows));
+      return activation_format(*affine, precision, rows);
     }
     if (const auto* dense = std::get_if<kernels::DenseMatrix>(&matrix)) {
       return activation_format(*dense, precision);
@@ -401,7 +407,8 @@ class Fusion {
 
   // Index of x quantized for this matrix; -1 where its products take floats.
   int quantized_input(const StoredMatrix& matrix, int x) {
-    const std::optional<kernels::ActivationFormat> wanted = format_for(matrix, node(x).rows);
+    const std::optional<kernels::ActivationFormat> wanted =
+        format_for(matrix, program_.shape.count(node(x).rows));
     if (!wanted) return -1;
     const kernels::ActivationFormat& format = *wanted;
     for (const auto& [source, index] : quantized_) {
