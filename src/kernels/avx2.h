@@ -1,4 +1,4 @@
-// What the AVX2 files share, with internal linkage.
+// What the files of 256-bit levels share, with internal linkage.
 #pragma once
 
 #include <immintrin.h>
@@ -9,6 +9,32 @@
 
 namespace pome::kernels {
 namespace {
+
+// sums + the products of two words, or of four bytes (those of a unsigned), per dword. AVX-VNNI and AVX-512
+// VNNI have one instruction each for it, in different encodings; bytes are for these alone
+// (POME_BYTE_PRODUCTS).
+#if defined(__AVXVNNI__) || (defined(__AVX512VNNI__) && defined(__AVX512VL__))
+#define POME_BYTE_PRODUCTS
+#if defined(__AVXVNNI__)
+inline __m256i add_word_products(__m256i sums, __m256i a, __m256i b) {
+  return _mm256_dpwssd_avx_epi32(sums, a, b);
+}
+inline __m256i add_byte_products(__m256i sums, __m256i a, __m256i b) {
+  return _mm256_dpbusd_avx_epi32(sums, a, b);
+}
+#else
+inline __m256i add_word_products(__m256i sums, __m256i a, __m256i b) {
+  return _mm256_dpwssd_epi32(sums, a, b);
+}
+inline __m256i add_byte_products(__m256i sums, __m256i a, __m256i b) {
+  return _mm256_dpbusd_epi32(sums, a, b);
+}
+#endif
+#else
+inline __m256i add_word_products(__m256i sums, __m256i a, __m256i b) {
+  return _mm256_add_epi32(sums, _mm256_madd_epi16(a, b));
+}
+#endif
 
 inline __m256i load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
 

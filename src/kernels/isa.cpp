@@ -18,6 +18,8 @@ bool has_avx2() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
 }
 
+bool has_avxvnni() { return has_avx2() && __builtin_cpu_supports("avxvnni"); }
+
 bool has_avx512vnni() {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
@@ -39,6 +41,8 @@ constexpr IsaRow table[] = {
     {Isa::scalar, "scalar", always},
 #if defined(__x86_64__)
     {Isa::avx2, "avx2", has_avx2},
+    {Isa::avxvnni, "avxvnni", has_avxvnni},
+    {Isa::avx512vl, "avx512vl", has_avx512vnni},
     {Isa::avx512vnni, "avx512vnni", has_avx512vnni},
     {Isa::avx512bf16, "avx512bf16", has_avx512bf16},
 #elif defined(__aarch64__)
@@ -69,6 +73,13 @@ Isa choose_isa() {
 }  // namespace
 
 std::span<const IsaRow> isa_table() { return table; }
+
+bool executes(Isa isa) {
+  for (const IsaRow& row : table) {
+    if (row.isa == isa) return row.executable();
+  }
+  return false;
+}
 
 std::string_view isa_name(Isa isa) {
   for (const IsaRow& row : table) {

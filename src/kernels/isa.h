@@ -9,8 +9,10 @@
 
 namespace pome::kernels {
 
-// In rising order, within a family of processors: a level executes everything below it.
-enum class Isa : std::uint8_t { scalar, avx2, avx512vnni, avx512bf16, neondot };
+// In rising order, within a family of processors: a level executes everything below it. But for avxvnni,
+// which few processors with AVX-512 have: what has a row for it has one for avx512vl too, the same source
+// encoded for AVX-512, by which it is tested where avxvnni is missing.
+enum class Isa : std::uint8_t { scalar, avx2, avxvnni, avx512vl, avx512vnni, avx512bf16, neondot };
 
 struct IsaRow {
   Isa isa;
@@ -20,6 +22,7 @@ struct IsaRow {
 
 // Every level this build knows, lowest first.
 std::span<const IsaRow> isa_table();
+bool executes(Isa isa);  // this processor
 std::string_view isa_name(Isa isa);
 
 // The level in use: the highest that is executable, or the one POME_ISA names. Decided on the first call.

@@ -18,8 +18,11 @@ TEST(Isa, LevelsRiseAndScalarIsAlwaysThere) {
     EXPECT_TRUE(names.insert(row.name).second) << row.name;
     EXPECT_EQ(isa_name(row.isa), row.name);
     if (i > 0) EXPECT_LT(isa_table()[i - 1].isa, row.isa);
-    // What a level executes includes everything below it.
-    if (i > 0 && row.executable()) EXPECT_TRUE(isa_table()[i - 1].executable());
+    // What a level executes includes everything below it, but for one with instructions that AVX-512 encodes
+    // anew.
+    if (i > 0 && row.executable() && isa_table()[i - 1].name != "avxvnni") {
+      EXPECT_TRUE(isa_table()[i - 1].executable());
+    }
   }
 }
 

@@ -136,9 +136,7 @@ template <class Row>
 std::vector<const Row*> executable(std::span<const Row> rows) {
   std::vector<const Row*> found;
   for (const Row& row : rows) {
-    for (const IsaRow& isa : isa_table()) {
-      if (isa.isa == row.isa && isa.executable()) found.push_back(&row);
-    }
+    if (executes(row.isa)) found.push_back(&row);
   }
   return found;
 }

@@ -66,7 +66,7 @@ void bf16(benchmark::State& state, const dense::Bf16Row& row, int rows) {
 
 const int registered = [] {
   for (const dense::Bf16Row& row : dense::bf16_rows()) {
-    if (row.isa == Isa::scalar || row.isa > active_isa()) continue;
+    if (row.isa == Isa::scalar || !executes(row.isa)) continue;
     for (int rows : {1, 2, 4, 8, 32, 240}) {
       const std::string name =
           "dense/bf16/" + std::string(isa_name(row.isa)) + "/rows:" + std::to_string(rows);
@@ -74,7 +74,7 @@ const int registered = [] {
     }
   }
   for (const dense::Row& row : dense::rows()) {
-    if (row.isa == Isa::scalar || row.isa > active_isa()) continue;
+    if (row.isa == Isa::scalar || !executes(row.isa)) continue;
     const std::string isa(isa_name(row.isa));
     benchmark::RegisterBenchmark(("dense/gemv/" + isa + "/bf16").c_str(), gemv, row);
     for (int rows : {4, 8, 32, 240}) {

@@ -11,6 +11,8 @@ constexpr Row table_of_levels[] = {
     {Isa::scalar, scalar::quantize, scalar::multiply},
 #if defined(__x86_64__)
     {Isa::avx2, avx2::quantize, avx2::multiply},
+    {Isa::avxvnni, avxvnni::quantize, avxvnni::multiply},
+    {Isa::avx512vl, avx512vl::quantize, avx512vl::multiply},
     {Isa::avx512vnni, avx512vnni::quantize, avx512vnni::multiply},
 #endif
 };

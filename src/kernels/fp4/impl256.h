@@ -1,6 +1,6 @@
 // The 256-bit kernels, for a file that includes this once in its level's namespace: 64 bytes of codes are a
 // chunk, dword l of them lane l's eight, in two registers of eight lanes. With dot products of bytes where
-// the level has them (POME_DOT_PRODUCTS), else with their 16-bit steps.
+// the level has them, else with their 16-bit steps.
 //
 // Tiles of up to 4 rows of x by one of W, codes decoded in registers once for all of the rows of x.
 
@@ -12,12 +12,12 @@ constexpr std::int64_t ahead_bytes = 4096;
 // apart.
 template <int Planes>
 inline __m256i products(__m256i even, __m256i odd, const std::int8_t* x) {
-#if defined(POME_DOT_PRODUCTS)
+#if defined(POME_BYTE_PRODUCTS)
   __m256i sums = _mm256_setzero_si256();
   for (int plane = 0; plane < Planes; ++plane, x += chunk) {
     if (plane == 1) sums = _mm256_slli_epi32(sums, 8);
-    sums = POME_DOT_PRODUCTS(sums, even, load(x));
-    sums = POME_DOT_PRODUCTS(sums, odd, load(x + chunk / 2));
+    sums = add_byte_products(sums, even, load(x));
+    sums = add_byte_products(sums, odd, load(x + chunk / 2));
   }
   return sums;
 #else

@@ -27,6 +27,8 @@ inline constexpr float smallest_magnitude = 0x1p-100f;
 
 POME_FP4_LEVEL(scalar)
 POME_FP4_LEVEL(avx2)
+POME_FP4_LEVEL(avxvnni)
+POME_FP4_LEVEL(avx512vl)
 POME_FP4_LEVEL(avx512vnni)
 
 #undef POME_FP4_LEVEL

@@ -16,6 +16,8 @@ namespace pome::kernels::qmm {
 
 POME_QMM_LEVEL(scalar)
 POME_QMM_LEVEL(avx2)
+POME_QMM_LEVEL(avxvnni)
+POME_QMM_LEVEL(avx512vl)
 POME_QMM_LEVEL(avx512vnni)
 POME_QMM_LEVEL(neondot)
 

@@ -21,6 +21,10 @@ constexpr Row table[] = {
 #if defined(__x86_64__)
     {Isa::avx2, Storage::words, Storage::words, Storage::words, Storage::words, 16, avx2::quantize,
      avx2::gemv, avx2::gemm},
+    {Isa::avxvnni, Storage::words, Storage::words, Storage::words, Storage::words, 16, avxvnni::quantize,
+     avxvnni::gemv, avxvnni::gemm},
+    {Isa::avx512vl, Storage::words, Storage::words, Storage::words, Storage::words, 16, avx512vl::quantize,
+     avx512vl::gemv, avx512vl::gemm},
     {Isa::avx512vnni, Storage::planes, Storage::bytes, Storage::unit_words, Storage::unit_bytes, 32,
      avx512vnni::quantize, avx512vnni::gemv, avx512vnni::gemm},
 #elif defined(__aarch64__)

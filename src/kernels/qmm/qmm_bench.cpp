@@ -142,7 +142,7 @@ const int registered = [] {
         ->UseRealTime();
   }
   for (const qmm::Row& row : qmm::rows()) {
-    if (row.isa == Isa::scalar || row.isa > active_isa()) continue;
+    if (row.isa == Isa::scalar || !executes(row.isa)) continue;
     const std::string isa(isa_name(row.isa));
     for (Precision precision : {Precision::standard, Precision::fast}) {
       for (int bits : {4, 2, 3, 6, 8}) {
