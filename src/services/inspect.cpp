@@ -129,6 +129,10 @@ class Inspector {
       cannot_run("PyTorch weights (pickle), which have to be converted first");
       return false;
     }
+    if (facts_.format == "diffusers") {
+      cannot_run("a pipeline of several models, which nothing here runs");
+      return false;
+    }
     if (!source_.headers) {
       try {
         facts_.family = models::find_arch(config_).name;

@@ -132,11 +132,13 @@ std::vector<Recommendation> recommend(const RecommendRequest& request, const sto
 std::vector<std::string> refresh_catalogue(hub::Hub& hub, const store::Paths& paths) {
   Json table = load_json(paths.catalogue);
   std::vector<std::string> gone;
+  std::size_t asked = 0;
   Json kept = Json::array();
   for (Json& model : table.at("models")) {
     Json repos = Json::array();
     for (Json& repo : model.at("repos")) {
       const std::string id = json_value<std::string>(repo, "repo", "");
+      ++asked;
       try {
         const hub::ModelInfo info = hub.model(id);
         const auto found = parse_found(Json::array({info.raw}), id);
@@ -154,6 +156,10 @@ std::vector<std::string> refresh_catalogue(hub::Hub& hub, const store::Paths& pa
     if (repos.empty()) continue;
     model["repos"] = std::move(repos);
     kept.push_back(std::move(model));
+  }
+  if (2 * gone.size() > asked) {  // a mirror of a few models, not the place that they went from
+    fail(ErrorKind::not_found, "{}: has only {} of the catalogue's {} repositories; it stays as it was",
+         hub.options().endpoint, asked - gone.size(), asked);
   }
   table["models"] = std::move(kept);
   table["as_of"] = today();

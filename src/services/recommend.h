@@ -65,7 +65,7 @@ std::vector<Recommendation> recommend(const RecommendRequest& request, const sto
 
 // Asks the Hub about every repository of the bundled catalogue and writes the refreshed one: today's date,
 // sizes as the Hub has them, without repositories that are gone. Returns the names that went. Throws as
-// hub::Hub does, having written nothing.
+// hub::Hub does, and not_found where more than half would go, having written nothing.
 std::vector<std::string> refresh_catalogue(hub::Hub& hub, const store::Paths& paths);
 
 }  // namespace pome::services

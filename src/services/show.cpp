@@ -72,7 +72,7 @@ ModelFacts remote_facts(const ShowRequest& request, const hub::RepoName& name, c
   } catch (const Error& error) {
     throw remote->renamed(error);
   }
-  if (facts.runs.value_or(true) || !facts.adapter.empty()) {
+  if (facts.runs.value_or(true) || !facts.adapter.empty() || facts.format == "diffusers") {
     facts.next = fmt::format("pome pull {}", facts.name);
   } else {
     const std::string other = made_from_same(facts, name.id(), hub, options.paths);

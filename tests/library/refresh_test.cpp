@@ -46,6 +46,16 @@ TEST_F(Refreshing, TakesSizesAndNamesAndLeavesOutWhatIsGone) {
   for (const fakehub::Seen& seen : fake.seen()) EXPECT_EQ(seen.path.find("/resolve/"), std::string::npos);
 }
 
+TEST_F(Refreshing, AMirrorOfAFewModelsIsNoReasonToForgetTheOthers) {
+  for (const char* name : {"org/pipeline", "org/old"}) {
+    fake.change(name, [](fakehub::Model& model) { model.renamed_to.clear(), model.is_private = true; });
+  }
+  const Error few = error_of([&] { refresh(); });
+  EXPECT_EQ(few.kind(), ErrorKind::not_found);
+  EXPECT_NE(std::string(few.what()).find("only 1 of the catalogue's 5"), std::string::npos) << few.what();
+  EXPECT_FALSE(fs::exists(file()));
+}
+
 TEST_F(Refreshing, CountsOnTheDayOfTheBundledOneToo) {
   refresh();
   Json bundled = load_json(options.paths.catalogue);

@@ -168,6 +168,25 @@ TEST_F(Showing, AnAdapterIsOne) {
   EXPECT_EQ(facts(folder.string()).next, "pome run maker/Tiny --adapter-path " + folder.string());
 }
 
+TEST_F(Showing, APipelineComponentByComponent) {
+  const fs::path folder = scratch.path() / "pipeline";
+  for (const char* part : {"transformer", "vae"}) {
+    fs::create_directories(folder / part);
+    fs::copy_file(golden("broken/sound/model.safetensors"),
+                  folder / part / "diffusion_pytorch_model.safetensors");
+  }
+  write_file_atomic(folder / "model_index.json", R"({"_class_name": "FluxPipeline"})");
+  fake.add_folder("org/pipeline", folder);
+  const ModelFacts there = facts("org/pipeline");
+  EXPECT_EQ(there.format, "diffusers");
+  EXPECT_EQ(there.model_type, "FluxPipeline");
+  EXPECT_EQ(there.next, "pome pull org/pipeline");
+  ASSERT_EQ(there.weights.layers.size(), 2u);
+  EXPECT_EQ(there.weights.layers[0].kind, "transformer");
+  EXPECT_EQ(there.weights.layers[1].parameters, 6496u);
+  EXPECT_EQ(same_everywhere(there), same_everywhere(facts(folder.string())));
+}
+
 TEST_F(Showing, WhatCannotBeLookedAtIsExplainedAsByPull) {
   fake.add_folder("org/tiny-instruct", golden("broken/sound"));
   fake.add_folder("org/gated", golden("broken/sound"));
