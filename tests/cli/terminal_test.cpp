@@ -204,5 +204,16 @@ TEST_F(TerminalTest, APullShowsABarAndControlCKeepsWhatIsThere) {
   EXPECT_FALSE(fs::is_empty(repo / ".pome"));
 }
 
+TEST_F(TerminalTest, APullShowsNoBarWhereNoneIsWanted) {
+  const std::string served = "example/tiny=" + std::string(POME_SOURCE_DIR) + "/tests/golden/broken/sound";
+  // Slow enough for a few bars.
+  Terminal t({POME_FAKEHUB, "--model", served, "--fault", "slow=20000@/cdn/", "--", "env",
+              "HF_HUB_DISABLE_PROGRESS_BARS=1", POME_PROGRAM, "pull", "example/tiny"},
+             scratch_.path());
+  ASSERT_TRUE(t.appears("model.safetensors  13.8 KiB")) << t.screen();
+  EXPECT_EQ(t.wait(), 0) << t.screen();
+  EXPECT_EQ(t.screen().find(" % "), std::string::npos) << t.screen();
+}
+
 }  // namespace
 }  // namespace pome
