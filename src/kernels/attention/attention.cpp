@@ -15,6 +15,8 @@ const Row table[] = {
 #if defined(__x86_64__)
     {Isa::avx2, &avx2::functions},
     {Isa::avx512vnni, &avx512vnni::functions},
+#elif defined(__aarch64__)
+    {Isa::neondot, &neondot::functions},
 #endif
 };
 

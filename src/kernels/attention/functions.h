@@ -52,6 +52,9 @@ extern const Functions functions;
 namespace avx512vnni {
 extern const Functions functions;
 }
+namespace neondot {
+extern const Functions functions;
+}
 
 // The positions that a row at `position` sees: [begin, end) and [0, keep); where blocks are sparse, of these
 // what lies in [local, …) and in the head's stripes.

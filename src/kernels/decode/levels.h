@@ -16,6 +16,7 @@ namespace pome::kernels::decode {
 POME_DECODE_LEVEL(scalar)
 POME_DECODE_LEVEL(avx2)
 POME_DECODE_LEVEL(avx512vnni)
+POME_DECODE_LEVEL(neondot)
 
 #undef POME_DECODE_LEVEL
 

@@ -26,6 +26,8 @@ constexpr Row table[] = {
 #if defined(__x86_64__)
     {Isa::avx2, avx2::add_panel, avx2::gemv},
     {Isa::avx512vnni, avx512vnni::add_panel, avx512vnni::gemv},
+#elif defined(__aarch64__)
+    {Isa::neondot, neondot::add_panel, neondot::gemv},
 #endif
 };
 

@@ -29,6 +29,7 @@ struct Panel {
 POME_DENSE_LEVEL(scalar)
 POME_DENSE_LEVEL(avx2)
 POME_DENSE_LEVEL(avx512vnni)
+POME_DENSE_LEVEL(neondot)
 
 #undef POME_DENSE_LEVEL
 

@@ -33,5 +33,8 @@ extern const Functions functions;
 namespace avx512vnni {
 extern const Functions functions;
 }
+namespace neondot {
+extern const Functions functions;
+}
 
 }  // namespace pome::kernels::elementwise

@@ -14,6 +14,8 @@ constexpr Row table_of_levels[] = {
     {Isa::avxvnni, avxvnni::quantize, avxvnni::multiply},
     {Isa::avx512vl, avx512vl::quantize, avx512vl::multiply},
     {Isa::avx512vnni, avx512vnni::quantize, avx512vnni::multiply},
+#elif defined(__aarch64__)
+    {Isa::neondot, scalar::quantize, neondot::multiply},
 #endif
 };
 

@@ -30,6 +30,7 @@ POME_FP4_LEVEL(avx2)
 POME_FP4_LEVEL(avxvnni)
 POME_FP4_LEVEL(avx512vl)
 POME_FP4_LEVEL(avx512vnni)
+POME_FP4_LEVEL(neondot)
 
 #undef POME_FP4_LEVEL
 

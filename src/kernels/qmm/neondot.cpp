@@ -2,8 +2,7 @@
 // of bytes as on AVX-512, so both have one arithmetic and one layout; here a chunk is four vectors.
 //
 // Codes of 8 bits do not fit signed bytes: their upper seven bits and their last are multiplied apart.
-#include <arm_neon.h>
-
+#include "kernels/neon.h"
 #include "kernels/qmm/gemm_impl.h"
 #include "kernels/qmm/levels.h"
 
@@ -12,35 +11,6 @@ namespace {
 
 constexpr int vector_bytes = 16;
 constexpr int vectors_per_chunk = 64 / vector_bytes;
-
-// Values i … i + 3.
-inline float32x4_t load_floats(const void* values, Element type, std::int64_t i) {
-  const auto* bytes = static_cast<const std::uint8_t*>(values);
-  if (type == Element::f32) {
-    float32x4_t v;
-    __builtin_memcpy(&v, bytes + 4 * i, 16);
-    return v;
-  }
-  uint16x4_t halves;
-  __builtin_memcpy(&halves, bytes + 2 * i, 8);
-  return type == Element::f16 ? vcvt_f32_f16(vreinterpret_f16_u16(halves))
-                              : vreinterpretq_f32_u32(vshll_n_u16(halves, 16));
-}
-
-inline float element(const void* values, Element type, std::int64_t i) {
-  const auto* bytes = static_cast<const std::uint8_t*>(values);
-  if (type == Element::f32) {
-    float v;
-    __builtin_memcpy(&v, bytes + 4 * i, 4);
-    return v;
-  }
-  std::uint16_t half;
-  __builtin_memcpy(&half, bytes + 2 * i, 2);
-  const uint16x4_t halves = vdup_n_u16(half);
-  return vgetq_lane_f32(type == Element::f16 ? vcvt_f32_f16(vreinterpret_f16_u16(halves))
-                                             : vreinterpretq_f32_u32(vshll_n_u16(halves, 16)),
-                        0);
-}
 
 // out[l]: the scale or bias of unit l of a block, zero from `units` on.
 inline void load_scales(float (&out)[units_per_block], const void* values, Element type, std::int64_t group,
