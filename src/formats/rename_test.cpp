@@ -2,26 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "pome/error.h"
-
 namespace pome::formats {
 namespace {
-
-TensorTable table_of(std::initializer_list<const char*> names) {
-  TensorTable table("test");
-  for (const char* name : names) {
-    Tensor tensor;
-    tensor.name = name;
-    table.add(std::move(tensor));
-  }
-  return table;
-}
-
-std::vector<std::string> names_of(const TensorTable& table) {
-  std::vector<std::string> names;
-  for (const Tensor& tensor : table) names.push_back(tensor.name);
-  return names;
-}
 
 TEST(Rename, PatternsHaveAtMostOneStar) {
   EXPECT_TRUE(matches("a.b", "a.b"));
@@ -39,13 +21,9 @@ TEST(Rename, TablesDropAndExchangePrefixesInOrder) {
       {.kind = Rename::Kind::prefix, .pattern = "transformer.", .to = "model."},
       {.kind = Rename::Kind::drop, .pattern = "model.*.inv_freq"},
   };
-  std::vector<std::string> dropped;
-  const TensorTable renamed =
-      apply_renames(table_of({"language_model.transformer.a", "language_model.transformer.0.inv_freq", "b"}),
-                    table, dropped);
-  EXPECT_EQ(names_of(renamed), (std::vector<std::string>{"model.a", "b"}));
-  EXPECT_EQ(dropped.size(), 1U);
-  EXPECT_EQ(names_of(apply_renames(renamed, {}, dropped)), names_of(renamed));
+  EXPECT_EQ(renamed("language_model.transformer.a", table, {}), "model.a");
+  EXPECT_EQ(renamed("language_model.transformer.0.inv_freq", table, {}), std::nullopt);
+  EXPECT_EQ(renamed("b", table, {}), "b");
 }
 
 TEST(Rename, PartsOfNamesAreReplacedWhereTheyFirstOccur) {
@@ -53,16 +31,29 @@ TEST(Rename, PartsOfNamesAreReplacedWhereTheyFirstOccur) {
       {.kind = Rename::Kind::replace, .pattern = ".block_sparse_moe.", .to = ".mlp."},
       {.kind = Rename::Kind::replace, .pattern = ".w1.", .to = ".gate_proj."},
   };
-  EXPECT_EQ(renamed("layers.3.block_sparse_moe.experts.5.w1.weight", table),
+  EXPECT_EQ(renamed("layers.3.block_sparse_moe.experts.5.w1.weight", table, {}),
             "layers.3.mlp.experts.5.gate_proj.weight");
-  EXPECT_EQ(renamed("layers.3.w1.w1.weight", table), "layers.3.gate_proj.w1.weight");
-  EXPECT_EQ(renamed("layers.3.norm.weight", table), "layers.3.norm.weight");
+  EXPECT_EQ(renamed("layers.3.w1.w1.weight", table, {}), "layers.3.gate_proj.w1.weight");
+  EXPECT_EQ(renamed("layers.3.norm.weight", table, {}), "layers.3.norm.weight");
 }
 
-TEST(Rename, TwoTensorsOfOneNameAreRefused) {
-  constexpr Rename table[] = {{.kind = Rename::Kind::prefix, .pattern = "old.", .to = ""}};
-  std::vector<std::string> dropped;
-  EXPECT_THROW(apply_renames(table_of({"a", "old.a"}), table, dropped), Error);
+TEST(Rename, NumbersAreReadWhereAHashStands) {
+  constexpr Rename row{.kind = Rename::Kind::stack, .pattern = ".experts.#.", .to = ".stack."};
+  const Renamed found = renamed("l.experts.norm.experts.12.up", row);
+  EXPECT_EQ(found.name, "l.experts.norm.stack.up");
+  EXPECT_EQ(found.number, 12);
+  EXPECT_FALSE(renamed("l.experts.x1.up", row).matched);
+  EXPECT_FALSE(renamed("l.experts.1234567.up", row).matched) << "more digits than any model has experts";
+  EXPECT_FALSE(renamed("l.experts.3", row).matched);
+}
+
+TEST(Rename, RowsCountWhereTheirConditionHolds) {
+  constexpr Rename table[] = {
+      {.kind = Rename::Kind::replace, .pattern = "a", .to = "b", .when = [](const Json& c) {
+         return c.contains("yes");
+       }}};
+  EXPECT_EQ(renamed("a", table, Json{{"yes", 1}}), "b");
+  EXPECT_EQ(renamed("a", table, Json::object()), "a");
 }
 
 }  // namespace

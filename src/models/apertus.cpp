@@ -75,6 +75,11 @@ class Apertus final : public Transformer {
 
 constexpr std::string_view model_types[] = {"apertus"};
 
+constexpr formats::Rename renames[] = {
+    {.kind = formats::Rename::Kind::squeeze, .pattern = ".act_fn.alpha_p"},
+    {.kind = formats::Rename::Kind::squeeze, .pattern = ".act_fn.alpha_n"},
+};
+
 }  // namespace
 
 const Arch apertus_arch{
@@ -82,7 +87,7 @@ const Arch apertus_arch{
     .model_types = model_types,
     .summary = "Apertus",
     .caches = {.full = true},
-    .renames = {},
+    .renames = renames,
     .build = build<Apertus>,
 };
 

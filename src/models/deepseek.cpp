@@ -1,6 +1,6 @@
 // DeepSeek V2 and V3, Kimi K2: multi-head latent attention, and experts behind the first layers, chosen by a
 // softmax (V2) or by corrected sigmoids among groups (V3). Follows transformers' models/deepseek_v2 and
-// deepseek_v3. Two layouts: kv_b_proj as published, or as embed_q and unembed_out, as MLX has V3.
+// deepseek_v3. kv_b_proj is split by the table of the third; where it stays whole, here.
 #include <cmath>
 
 #include "models/decoder.h"
@@ -111,9 +111,26 @@ class DeepSeek final : public Decoder {
 constexpr std::string_view second_types[] = {"deepseek_v2"};
 constexpr std::string_view third_types[] = {"deepseek_v3", "kimi_k2"};
 
-constexpr formats::Rename renames[] = {
-    {.kind = formats::Rename::Kind::drop, .pattern = "*.rotary_emb.inv_freq"},
-};
+constexpr auto second_renames = formats::joined(
+    std::array{formats::Rename{.kind = formats::Rename::Kind::drop, .pattern = "*.rotary_emb.inv_freq"}},
+    mlp_experts);
+
+// MLX has the third version's kv_b_proj as one matrix per head and purpose, that of keys transposed.
+constexpr auto third_renames =
+    formats::joined(std::array{formats::Rename{.kind = formats::Rename::Kind::heads,
+                                               .pattern = ".kv_b_proj.weight",
+                                               .to = ".kv_b_proj.heads",
+                                               .key = "num_attention_heads"},
+                               formats::Rename{.kind = formats::Rename::Kind::split,
+                                               .pattern = ".kv_b_proj.heads",
+                                               .to = ".embed_q.rows",
+                                               .second = ".unembed_out.weight",
+                                               .key = "qk_nope_head_dim",
+                                               .otherwise = 128},
+                               formats::Rename{.kind = formats::Rename::Kind::transpose,
+                                               .pattern = ".embed_q.rows",
+                                               .to = ".embed_q.weight"}},
+                    second_renames);
 
 }  // namespace
 
@@ -122,7 +139,7 @@ const Arch deepseek_v2_arch{
     .model_types = second_types,
     .summary = "DeepSeek V2 and V2-Lite",
     .caches = {.latent = true},
-    .renames = renames,
+    .renames = second_renames,
     .build = [](Config& config, Weights& weights) -> std::unique_ptr<Model> {
       return std::make_unique<DeepSeek>(config, weights, false);
     },
@@ -133,7 +150,7 @@ const Arch deepseek_v3_arch{
     .model_types = third_types,
     .summary = "DeepSeek V3 and R1, Kimi K2, Moonlight",
     .caches = {.latent = true},
-    .renames = renames,
+    .renames = third_renames,
     .build = [](Config& config, Weights& weights) -> std::unique_ptr<Model> {
       return std::make_unique<DeepSeek>(config, weights, true);
     },

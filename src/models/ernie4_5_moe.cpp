@@ -55,10 +55,15 @@ TransformerSpec describe(Config& config) {
 
 constexpr std::string_view model_types[] = {"ernie4_5_moe"};
 
-constexpr formats::Rename renames[] = {
-    {.kind = formats::Rename::Kind::drop, .pattern = "model.mtp_*"},  // heads that predict further tokens
-    {.kind = formats::Rename::Kind::replace, .pattern = ".mlp.gate.moe_statics.", .to = ".mlp.moe_statics."},
-};
+constexpr auto renames = formats::joined(
+    std::array{
+        formats::Rename{.kind = formats::Rename::Kind::drop,
+                        .pattern = "model.mtp_*"},  // heads for further tokens
+        formats::Rename{.kind = formats::Rename::Kind::replace,
+                        .pattern = ".mlp.gate.moe_statics.",
+                        .to = ".mlp.moe_statics."},
+    },
+    mlp_experts);
 
 }  // namespace
 

@@ -1,9 +1,9 @@
 // Falcon-H1: attention and a Mamba-2 mixer side by side in every layer, with a multiplier at every seam.
 // Follows transformers' models/falcon_h1/modeling_falcon_h1.py.
 //
-// mlx-lm folds most multipliers into the weights of the files it writes, and leaves them in the config: its
-// layout of the convolution tells. It folds neither key_multiplier nor attention_in_multiplier of v, and does
-// not apply them; both are applied here, as in the reference.
+// mlx-lm folds most multipliers into the weights of the files it writes, and leaves them in the config. It
+// folds neither key_multiplier nor attention_in_multiplier of v, and does not apply them; both are applied
+// here, as in the reference.
 #include "models/recurrent.h"
 #include "models/registry.h"
 #include "nn/dense.h"
@@ -68,6 +68,21 @@ Mamba2Config read_mamba(Config& config, const DecoderConfig& c) {
           .norm = config.get<bool>("mamba_rms_norm", false)};
 }
 
+// Of the columns that a mixer's input is projected to: z, x, B, C and dt.
+std::vector<float> projection_factors(const Mamba2Config& sizes, const Multipliers& m) {
+  const int inner = sizes.num_heads * sizes.head_dim, group = sizes.n_groups * sizes.state_size;
+  const int widths[] = {inner, inner, group, group, sizes.num_heads};
+  std::vector<float> values;
+  for (std::size_t i = 0; i < std::size(widths); ++i) {
+    values.insert(values.end(), static_cast<std::size_t>(widths[i]), m.ssm[i]);
+  }
+  return values;
+}
+
+DecoderConfig read_config(Config& config) {
+  return read_decoder_config(config, {.vocab_size = 128000, .norm_eps = 1e-5F});
+}
+
 struct Layer {
   Tensor input_norm;
   nn::AttentionProjections attention;
@@ -80,8 +95,7 @@ struct Layer {
 class FalconH1 final : public Decoder {
  public:
   FalconH1(Config& config, Weights& weights)
-      : Decoder(read_decoder_config(config, {.vocab_size = 128000, .norm_eps = 1e-5F}), weights),
-        m_(read_multipliers(config)) {
+      : Decoder(read_config(config), weights), m_(read_multipliers(config)) {
     const bool attention_bias = config.get<bool>("attention_bias", false);
     const bool mlp_bias = config.get<bool>("mlp_bias", false);
     const Mamba2Config sizes = read_mamba(config, c_);
@@ -103,11 +117,10 @@ class FalconH1 final : public Decoder {
       layer.mlp = take_gated_mlp(weights, at + "feed_forward", c_, mlp_bias);
     }
     norm_ = weights.take("model.final_layernorm.weight", {c_.hidden_size});
-    const bool folded = layers_[0].mixer.conv_weight.shape[2] == 1;
-    if (folded) {
-      unfold();
+    if (weights.published()) {
+      for (Layer& layer : layers_) layer.mixer.scales = scales_of(layer.mixer, sizes);
     } else {
-      for (Layer& layer : layers_) layer.mixer.scales = scales_of(layer.mixer);
+      unfold();
     }
     c_.embedding_scale = m_.embedding;
     c_.logits_scale = m_.lm_head;
@@ -121,13 +134,8 @@ class FalconH1 final : public Decoder {
     m_ = {.lm_head = head, .key = m_.key};
   }
 
-  Tensor scales_of(const nn::Mamba2& mixer) const {
-    const int widths[] = {mixer.inner(), mixer.inner(), mixer.group_width(), mixer.group_width(),
-                          mixer.recurrence.heads};
-    std::vector<float> values;
-    for (std::size_t i = 0; i < std::size(widths); ++i) {
-      values.insert(values.end(), static_cast<std::size_t>(widths[i]), m_.ssm[i]);
-    }
+  Tensor scales_of(const nn::Mamba2& mixer, const Mamba2Config& sizes) const {
+    std::vector<float> values = projection_factors(sizes, m_);
     const auto count = static_cast<std::int64_t>(values.size());
     return nn::float_tensor(mixer.dt_bias, {count}, std::move(values));
   }
@@ -166,6 +174,69 @@ class FalconH1 final : public Decoder {
 
 constexpr std::string_view model_types[] = {"falcon_h1"};
 
+// What mlx-lm brings into the weights. Its own sanitizer leaves biases alone; here they are scaled with what
+// they are added to, as the reference has it.
+Multipliers multipliers_of(const Json& json) {
+  Config config(json, "config.json");
+  return read_multipliers(config);
+}
+
+std::vector<float> factors_of_projection(const Json& json, bool of_weights) {
+  Config config(json, "config.json");
+  const Multipliers m = read_multipliers(config);
+  std::vector<float> values = projection_factors(read_mamba(config, read_config(config)), m);
+  for (float& value : values) value *= of_weights ? m.ssm_in : 1;
+  return values;
+}
+
+template <float Multipliers::* factor>
+std::vector<float> one(const Json& config) {
+  return {multipliers_of(config).*factor};
+}
+
+template <std::size_t index>
+std::vector<float> of_mlp(const Json& config) {
+  return {multipliers_of(config).mlp[index]};
+}
+
+constexpr formats::Rename renames[] = {
+    {.kind = formats::Rename::Kind::taps, .pattern = ".conv1d.weight"},
+    {.kind = formats::Rename::Kind::scale,
+     .pattern = "embed_tokens.weight",
+     .factors = one<&Multipliers::embedding>},
+    {.kind = formats::Rename::Kind::scale,
+     .pattern = "lm_head.weight",
+     .factors = one<&Multipliers::lm_head>},
+    {.kind = formats::Rename::Kind::scale,
+     .pattern = ".q_proj.weight",
+     .factors = one<&Multipliers::attention_in>},
+    {.kind = formats::Rename::Kind::scale,
+     .pattern = ".k_proj.weight",
+     .factors = one<&Multipliers::attention_in>},
+    {.kind = formats::Rename::Kind::scale,
+     .pattern = ".o_proj.weight",
+     .factors = one<&Multipliers::attention_out>},
+    {.kind = formats::Rename::Kind::scale,
+     .pattern = ".o_proj.bias",
+     .factors = one<&Multipliers::attention_out>},
+    {.kind = formats::Rename::Kind::scale,
+     .pattern = ".out_proj.weight",
+     .factors = one<&Multipliers::ssm_out>},
+    {.kind = formats::Rename::Kind::scale,
+     .pattern = ".out_proj.bias",
+     .factors = one<&Multipliers::ssm_out>},
+    {.kind = formats::Rename::Kind::scale, .pattern = ".gate_proj.weight", .factors = of_mlp<0>},
+    {.kind = formats::Rename::Kind::scale, .pattern = ".gate_proj.bias", .factors = of_mlp<0>},
+    {.kind = formats::Rename::Kind::scale, .pattern = ".down_proj.weight", .factors = of_mlp<1>},
+    {.kind = formats::Rename::Kind::scale, .pattern = ".down_proj.bias", .factors = of_mlp<1>},
+    {.kind = formats::Rename::Kind::scale,
+     .pattern = ".in_proj.weight",
+     .factors = [](const Json& config) { return factors_of_projection(config, true); }},
+    {.kind = formats::Rename::Kind::scale,
+     .pattern = ".in_proj.bias",
+     .factors = [](const Json& config) { return factors_of_projection(config, false); }},
+};
+
 }  // namespace
 
 const Arch falcon_h1_arch{
@@ -173,7 +244,7 @@ const Arch falcon_h1_arch{
     .model_types = model_types,
     .summary = "Falcon-H1: attention beside Mamba-2",
     .caches = {.full = true, .state = true},
-    .renames = {},
+    .renames = renames,
     .build = build<FalconH1>,
 };
 

@@ -163,7 +163,8 @@ class Gemma3n final : public Decoder {
         layer.k_norm = weights.take(at + "self_attn.k_norm.weight", {c_.head_dim});
       } else {
         layer.source = last_of_kind(config, layer.full, own_layers);
-        for (const char* part : {"k_proj", "v_proj", "k_norm"}) weights.drop(at + "self_attn." + part + ".*");
+        for (const char* part : {"k_proj", "v_proj", "k_norm"})
+          weights.leave(at + "self_attn." + part + ".*");
       }
       layer.post_attention_norm = weights.take(at + "post_attention_layernorm.weight", {width});
       layer.pre_feedforward_norm = weights.take(at + "pre_feedforward_layernorm.weight", {width});
@@ -360,6 +361,7 @@ const Arch gemma3n_arch{
     .caches = {.full = true, .sliding = true},
     .renames = {},
     .build = build<Gemma3n>,
+    .mlx_wrapped = "model.language_model.",
 };
 
 }  // namespace pome::models

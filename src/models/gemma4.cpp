@@ -182,7 +182,7 @@ class Gemma4 final : public Decoder {
     mixture.router_scale = weights.take(at + "router.scale", {sizes.width});
     mixture.router = weights.linear(at + "router.proj", sizes.experts, sizes.width, false);
     mixture.expert_scale = weights.take(at + "router.per_expert_scale", {sizes.experts});
-    mixture.experts = take_experts(weights, at.substr(0, at.size() - 1), sizes, c_.hidden_act);
+    mixture.experts = take_experts(weights, at + "experts.switch_glu", sizes, c_.hidden_act);
     mixture.pre_norm = weights.take(at + "pre_feedforward_layernorm_2.weight", {sizes.width});
     mixture.post_norm = weights.take(at + "post_feedforward_layernorm_2.weight", {sizes.width});
     mixture.post_mlp_norm = weights.take(at + "post_feedforward_layernorm_1.weight", {sizes.width});
@@ -273,8 +273,15 @@ class Gemma4 final : public Decoder {
 
 constexpr std::string_view model_types[] = {"gemma4_text", "gemma4", "gemma4_unified", "gemma4_unified_text"};
 
-// What clips the towers' linears.
 constexpr formats::Rename renames[] = {
+    {.kind = formats::Rename::Kind::halves,
+     .pattern = ".experts.gate_up_proj",
+     .to = ".experts.switch_glu.gate_proj.weight",
+     .second = ".experts.switch_glu.up_proj.weight"},
+    {.kind = formats::Rename::Kind::replace,
+     .pattern = ".experts.down_proj",
+     .to = ".experts.switch_glu.down_proj.weight"},
+    // What clips the towers' linears.
     {.kind = formats::Rename::Kind::drop, .pattern = "*.input_max"},
     {.kind = formats::Rename::Kind::drop, .pattern = "*.input_min"},
     {.kind = formats::Rename::Kind::drop, .pattern = "*.output_max"},

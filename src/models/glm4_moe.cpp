@@ -33,7 +33,7 @@ const Arch glm4_moe_arch{
     .model_types = model_types,
     .summary = "GLM-4.5 to 4.7",
     .caches = {.full = true},
-    .renames = {},
+    .renames = mlp_experts,
     .build = build<Glm4Moe>,
 };
 

@@ -1,51 +1,11 @@
 // gpt-oss: attention with sinks, every other layer sliding, and experts with a clamped gate. Follows
-// transformers' models/gpt_oss/modeling_gpt_oss.py. Three layouts: MLX's with gate and up apart; published,
-// gate and up row by row in turn as MXFP4, whose bytes are MLX's; and the same dense, transposed.
+// transformers' models/gpt_oss/modeling_gpt_oss.py.
 #include "models/mixture.h"
 #include "models/registry.h"
 #include "models/transformer.h"
-#include "nn/dense.h"
 
 namespace pome::models {
 namespace {
-
-// <name>_blocks [E, out, in/32, 16] and <name>_scales [E, out, in/32], both bytes.
-graph::Weight take_blocks(Weights& weights, const std::string& name, int experts, int out, int in) {
-  graph::Weight weight;
-  weight.weight = weights.use(name + "_blocks");
-  weight.scales = weights.use(name + "_scales");
-  const std::vector<std::int64_t> blocks{experts, out, in / 32, 16}, scales{experts, out, in / 32};
-  for (const auto& [tensor, shape] :
-       {std::pair(&weight.weight, &blocks), std::pair(&*weight.scales, &scales)}) {
-    if (tensor->dtype == Dtype::u8 && tensor->shape == *shape && in % 32 == 0) continue;
-    fail(ErrorKind::corrupt, "{}: tensor \"{}\" is {} {}, expected U8 {}", tensor->file, tensor->name,
-         dtype_name(tensor->dtype), tensor->shape_text(), formats::shape_text(*shape));
-  }
-  weight.weight.dtype = Dtype::u32;
-  weight.weight.shape = {experts, out, in / 8};
-  weight.quantization = graph::Quantization{.mode = "mxfp4", .bits = 4, .group_size = 32};
-  return weight;
-}
-
-graph::Experts take_published(Weights& weights, const std::string& at, const MixtureSizes& sizes) {
-  graph::Experts experts;
-  experts.name = at;
-  experts.count = sizes.experts;
-  experts.fused = graph::Experts::Fused::alternating;
-  const auto take = [&](const char* part, int out, int in) {
-    const std::string name = at + part;
-    graph::Weight weight;
-    if (weights.contains(name + "_blocks")) {
-      weight = take_blocks(weights, name, sizes.experts, out, in);
-    } else {
-      weight.weight = nn::transposed(weights.take(name, {sizes.experts, in, out}));
-    }
-    return graph::ExpertMatrices{{std::move(weight)}, weights.take(name + "_bias", {sizes.experts, out})};
-  };
-  experts.gate = take(".gate_up_proj", 2 * sizes.inner, sizes.width);
-  experts.down = take(".down_proj", sizes.width, sizes.inner);
-  return experts;
-}
 
 TransformerSpec describe(Config& config) {
   TransformerSpec spec{
@@ -71,9 +31,7 @@ TransformerSpec describe(Config& config) {
                         .routing = {.experts = sizes.experts,
                                     .chosen = sizes.chosen,
                                     .scores = graph::Routing::Scores::softmax_of_chosen}};
-    mixture.experts = weights.contains(at + "mlp.experts.gate_proj.weight")
-                          ? take_experts(weights, at + "mlp", sizes, graph::Activation::silu)
-                          : take_published(weights, at + "mlp.experts", sizes);
+    mixture.experts = take_experts(weights, at + "mlp.experts", sizes, graph::Activation::silu);
     mixture.experts.gating = gating;
     return nn::FeedForward{.mixture = std::move(mixture)};
   };
@@ -100,6 +58,33 @@ class GptOss final : public Transformer {
 
 constexpr std::string_view model_types[] = {"gpt_oss"};
 
+// As published gate and up are one, row by row in turn: as MXFP4, whose bytes are MLX's, or dense and
+// transposed.
+constexpr formats::Rename renames[] = {
+    {.kind = formats::Rename::Kind::words, .pattern = "_proj_blocks", .to = "_proj.weight"},
+    {.kind = formats::Rename::Kind::replace, .pattern = "_proj_scales", .to = "_proj.scales"},
+    {.kind = formats::Rename::Kind::replace, .pattern = "_proj_bias", .to = "_proj.bias"},
+    {.kind = formats::Rename::Kind::transpose,
+     .pattern = ".experts.gate_up_proj",
+     .to = ".experts.gate_up_proj.weight"},
+    {.kind = formats::Rename::Kind::transpose,
+     .pattern = ".experts.down_proj",
+     .to = ".experts.down_proj.weight"},
+    {.kind = formats::Rename::Kind::alternate,
+     .pattern = ".experts.gate_up_proj.weight",
+     .to = ".experts.gate_proj.weight",
+     .second = ".experts.up_proj.weight"},
+    {.kind = formats::Rename::Kind::alternate,
+     .pattern = ".experts.gate_up_proj.scales",
+     .to = ".experts.gate_proj.scales",
+     .second = ".experts.up_proj.scales"},
+    {.kind = formats::Rename::Kind::alternate,
+     .pattern = ".experts.gate_up_proj.bias",
+     .to = ".experts.gate_proj.bias",
+     .second = ".experts.up_proj.bias",
+     .axis = -1},
+};
+
 }  // namespace
 
 const Arch gpt_oss_arch{
@@ -107,7 +92,7 @@ const Arch gpt_oss_arch{
     .model_types = model_types,
     .summary = "gpt-oss 20B and 120B",
     .caches = {.full = true, .sliding = true},
-    .renames = {},
+    .renames = renames,
     .build = build<GptOss>,
 };
 

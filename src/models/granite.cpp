@@ -30,7 +30,9 @@ TransformerSpec describe_mixture(Config& config) {
                                 .chosen = config.positive("num_experts_per_tok", 2),
                                 .width = spec.c.hidden_size,
                                 .inner = spec.c.intermediate_size},
-                      .routing = {.scores = graph::Routing::Scores::softmax_of_chosen}};
+                      .routing = {.scores = graph::Routing::Scores::softmax_of_chosen},
+                      .module = "block_sparse_moe",
+                      .router = "router.layer"};
   mark_router_losses(config);
   spec.feed_forward = feed_forward(mixture, spec.c);
   return spec;
@@ -40,12 +42,13 @@ constexpr std::string_view dense_types[] = {"granite"};
 constexpr std::string_view mixture_types[] = {"granitemoe"};
 
 constexpr formats::Rename renames[] = {
-    {.kind = formats::Rename::Kind::replace, .pattern = ".block_sparse_moe.", .to = ".mlp."},
-    {.kind = formats::Rename::Kind::replace, .pattern = ".router.layer.", .to = ".gate."},
+    {.kind = formats::Rename::Kind::halves,
+     .pattern = ".block_sparse_moe.input_linear.weight",
+     .to = ".block_sparse_moe.switch_mlp.gate_proj.weight",
+     .second = ".block_sparse_moe.switch_mlp.up_proj.weight"},
     {.kind = formats::Rename::Kind::replace,
-     .pattern = ".input_linear.weight",
-     .to = ".experts.gate_up_proj"},
-    {.kind = formats::Rename::Kind::replace, .pattern = ".output_linear.weight", .to = ".experts.down_proj"},
+     .pattern = ".block_sparse_moe.output_linear.",
+     .to = ".block_sparse_moe.switch_mlp.down_proj."},
 };
 
 }  // namespace

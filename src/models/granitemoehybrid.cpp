@@ -101,7 +101,7 @@ class GraniteMoeHybrid final : public Decoder {
   }
 
  private:
-  // Gate and up as one, `input_linear`, or apart where mlx-lm has written a model without experts.
+  // Gate and up as one, `input_linear`, or apart where there are no experts.
   void take_feed_forward(Weights& weights, const std::string& at, Config& config, Layer& layer) const {
     const int inner = config.positive("shared_intermediate_size", 1024);
     if (weights.contains(at + "shared_mlp.input_linear.weight")) {
@@ -153,14 +153,27 @@ class GraniteMoeHybrid final : public Decoder {
 
 constexpr std::string_view model_types[] = {"granitemoehybrid"};
 
-// Gate and up of the experts as one stack, as mixtures of other families have it.
+bool is_dense(const Json& config) { return json_value<std::int64_t>(config, "num_local_experts", 8) == 0; }
+
+// MLX has gate and up of the shared feed-forward apart where there are no experts.
 constexpr formats::Rename renames[] = {
-    {.kind = formats::Rename::Kind::replace,
+    {.kind = formats::Rename::Kind::taps, .pattern = ".conv1d.weight"},
+    {.kind = formats::Rename::Kind::halves,
      .pattern = ".block_sparse_moe.input_linear.weight",
-     .to = ".block_sparse_moe.experts.gate_up_proj"},
+     .to = ".block_sparse_moe.switch_mlp.gate_proj.weight",
+     .second = ".block_sparse_moe.switch_mlp.up_proj.weight"},
     {.kind = formats::Rename::Kind::replace,
-     .pattern = ".block_sparse_moe.output_linear.weight",
-     .to = ".block_sparse_moe.experts.down_proj"},
+     .pattern = ".block_sparse_moe.output_linear.",
+     .to = ".block_sparse_moe.switch_mlp.down_proj."},
+    {.kind = formats::Rename::Kind::halves,
+     .pattern = ".shared_mlp.input_linear.weight",
+     .to = ".mlp.gate_proj.weight",
+     .second = ".mlp.up_proj.weight",
+     .when = is_dense},
+    {.kind = formats::Rename::Kind::replace,
+     .pattern = ".shared_mlp.output_linear.",
+     .to = ".mlp.down_proj.",
+     .when = is_dense},
 };
 
 }  // namespace

@@ -65,12 +65,19 @@ std::vector<bool> read_attention_layers(Config& config, int num_hidden_layers) {
   return attends;
 }
 
+// Where there are no experts MLX keeps Liquid's names.
+nn::FeedForward take_dense(Weights& weights, const DecoderConfig& c, const std::string& layer) {
+  const std::string at = layer + "feed_forward.";
+  return {.dense = nn::GatedMlp{.gate = weights.linear(at + "w1", c.intermediate_size, c.hidden_size, false),
+                                .up = weights.linear(at + "w3", c.intermediate_size, c.hidden_size, false),
+                                .down = weights.linear(at + "w2", c.hidden_size, c.intermediate_size, false),
+                                .activation = c.hidden_act}};
+}
+
 MixtureSpec read_mixture(Config& config, const DecoderConfig& c) {
   MixtureSpec mixture{.module = "feed_forward"};
   const int dense_layers = config.get<int>("num_dense_layers", 2);
-  const bool sparse = c.model_type == "lfm2_moe";
-  for (int i = 0; i < c.num_hidden_layers; ++i) mixture.layers.push_back(sparse && i >= dense_layers);
-  if (!sparse) return mixture;
+  for (int i = 0; i < c.num_hidden_layers; ++i) mixture.layers.push_back(i >= dense_layers);
   mixture.sizes = {.experts = config.positive("num_experts", 32),
                    .chosen = config.positive("num_experts_per_tok", 4),
                    .width = c.hidden_size,
@@ -110,7 +117,11 @@ class Lfm2 final : public Decoder {
     const std::vector<bool> attends = read_attention_layers(config, c_.num_hidden_layers);
     const int kernel = config.positive("conv_L_cache", 3);
     const bool conv_bias = config.get<bool>("conv_bias", false);
-    const TakeFeedForward take = feed_forward(read_mixture(config, c_), c_);
+    const bool experts = c_.model_type == "lfm2_moe";
+    TakeFeedForward take = [this](Weights& w, const std::string& layer, std::size_t) {
+      return take_dense(w, c_, layer);
+    };
+    if (experts) take = feed_forward(read_mixture(config, c_), c_);
     plan_.clear();
     for (std::size_t i = 0; i < layer_count(); ++i) {
       const std::string at = layer_path(i);
@@ -142,7 +153,7 @@ class Lfm2 final : public Decoder {
   void take_convolution(Weights& weights, const std::string& at, int kernel, bool bias,
                         ShortConvolution& conv) {
     conv.in_proj = weights.linear(at + "in_proj", 3 * c_.hidden_size, c_.hidden_size, bias);
-    conv.weight = weights.taps(at + "conv.weight", c_.hidden_size, kernel);
+    conv.weight = weights.take(at + "conv.weight", {c_.hidden_size, kernel, 1});
     if (bias) conv.bias = weights.take(at + "conv.bias", {c_.hidden_size});
     conv.out_proj = weights.linear(at + "out_proj", c_.hidden_size, c_.hidden_size, bias);
     conv.convolution.kernel = kernel;
@@ -180,10 +191,18 @@ class Lfm2 final : public Decoder {
 
 constexpr std::string_view model_types[] = {"lfm2", "lfm2_moe"};
 
+bool has_experts(const Json& config) {
+  return json_value<std::string>(config, "model_type", "") == "lfm2_moe";
+}
+
 constexpr formats::Rename renames[] = {
-    {.kind = formats::Rename::Kind::replace, .pattern = ".w1.", .to = ".gate_proj."},
-    {.kind = formats::Rename::Kind::replace, .pattern = ".w2.", .to = ".down_proj."},
-    {.kind = formats::Rename::Kind::replace, .pattern = ".w3.", .to = ".up_proj."},
+    {.kind = formats::Rename::Kind::taps, .pattern = ".conv.weight"},
+    {.kind = formats::Rename::Kind::replace, .pattern = ".w1.", .to = ".gate_proj.", .when = has_experts},
+    {.kind = formats::Rename::Kind::replace, .pattern = ".w2.", .to = ".down_proj.", .when = has_experts},
+    {.kind = formats::Rename::Kind::replace, .pattern = ".w3.", .to = ".up_proj.", .when = has_experts},
+    {.kind = formats::Rename::Kind::stack,
+     .pattern = ".feed_forward.experts.#.",
+     .to = ".feed_forward.switch_mlp."},
 };
 
 }  // namespace

@@ -5,26 +5,9 @@
 #include "models/mixture.h"
 #include "models/registry.h"
 #include "models/transformer.h"
-#include "nn/dense.h"
 
 namespace pome::models {
 namespace {
-
-// gate_up_proj [E, D, 2I] and down_proj [E, I, D], as published.
-graph::Experts take_published(Weights& weights, const std::string& at, const MixtureSizes& sizes) {
-  graph::Experts experts;
-  experts.name = at;
-  experts.count = sizes.experts;
-  experts.fused = graph::Experts::Fused::halves;
-  const auto take = [&](const char* part, int out, int in) {
-    graph::Weight weight;
-    weight.weight = nn::transposed(weights.take(at + part, {sizes.experts, in, out}));
-    return graph::ExpertMatrices{{std::move(weight)}, {}};
-  };
-  experts.gate = take(".gate_up_proj", 2 * sizes.inner, sizes.width);
-  experts.down = take(".down_proj", sizes.width, sizes.inner);
-  return experts;
-}
 
 std::vector<bool> read_mixture_layers(Config& config, int num_hidden_layers) {
   const int step = config.positive("interleave_moe_layer_step", 1);
@@ -66,10 +49,7 @@ TransformerSpec describe(Config& config) {
         .router = weights.linear(at + ".router", sizes.experts, sizes.width, false),
         .routing = {
             .experts = sizes.experts, .chosen = sizes.chosen, .scores = graph::Routing::Scores::sigmoid}};
-    mixture.experts = weights.contains(at + ".experts.gate_up_proj")
-                          ? take_published(weights, at + ".experts", sizes)
-                          : take_experts(weights, at, sizes, act);
-    mixture.experts.gating.activation = act;
+    mixture.experts = take_experts(weights, at + ".experts", sizes, act);
     mixture.experts.weigh_inputs = true;
     mixture.shared = take_gated_mlp(weights, at + ".shared_expert", sizes.width, sizes.inner, act);
     return {.mixture = std::move(mixture)};
@@ -117,6 +97,20 @@ class Llama4 final : public Transformer {
 
 constexpr std::string_view model_types[] = {"llama4_text", "llama4"};
 
+// As published: gate_up_proj [E, D, 2I] and down_proj [E, I, D].
+constexpr formats::Rename renames[] = {
+    {.kind = formats::Rename::Kind::transpose,
+     .pattern = ".experts.gate_up_proj",
+     .to = ".experts.gate_up_proj.weight"},
+    {.kind = formats::Rename::Kind::halves,
+     .pattern = ".experts.gate_up_proj.weight",
+     .to = ".experts.gate_proj.weight",
+     .second = ".experts.up_proj.weight"},
+    {.kind = formats::Rename::Kind::transpose,
+     .pattern = ".experts.down_proj",
+     .to = ".experts.down_proj.weight"},
+};
+
 }  // namespace
 
 const Arch llama4_text_arch{
@@ -124,7 +118,7 @@ const Arch llama4_text_arch{
     .model_types = model_types,
     .summary = "Llama 4 Scout and Maverick, text",
     .caches = {.full = true, .sliding = true},
-    .renames = {},
+    .renames = renames,
     .build = build<Llama4>,
 };
 

@@ -53,12 +53,12 @@ std::string fingerprint(const Json& config, const formats::ModelTensors& files) 
 }
 
 // Overrides are named after the files' modules, which the table may rename.
-nn::QuantizationConfig renamed_modules(nn::QuantizationConfig config,
-                                       std::span<const formats::Rename> table) {
+nn::QuantizationConfig renamed_modules(nn::QuantizationConfig config, std::span<const formats::Rename> table,
+                                       const Json& text) {
   constexpr std::string_view weight = ".weight";
   const auto modules = std::exchange(config.modules, {});
   for (const auto& [module, settings] : modules) {
-    if (auto name = formats::renamed(module + std::string(weight), table)) {
+    if (auto name = formats::renamed(module + std::string(weight), table, text)) {
       if (name->ends_with(weight)) name->resize(name->size() - weight.size());
       config.modules.emplace(std::move(*name), settings);
     }
@@ -81,40 +81,69 @@ std::shared_ptr<LoadedModel> load_model(const fs::path& folder, const LoadOption
   const std::string subject = (folder / "config.json").string();
   const bool wrapped = is_wrapped(loaded->config);
   const bool meta_form = is_meta_form(loaded->config);
-  Json text = wrapped ? unwrapped_config(loaded->config, subject) : loaded->config;
-  std::vector<formats::Rename> renames;
-  if (wrapped) renames.assign(wrapped_renames().begin(), wrapped_renames().end());
-  if (meta_form) renames.assign(meta_renames().begin(), meta_renames().end());
-  renames.insert(renames.end(), loaded->arch->renames.begin(), loaded->arch->renames.end());
+  Json& text = loaded->text_config;
+  text = wrapped ? unwrapped_config(loaded->config, subject) : loaded->config;
+  std::vector<formats::Rename>& table = loaded->table;
+  if (wrapped) table.assign(wrapped_renames().begin(), wrapped_renames().end());
+  if (meta_form) table.assign(meta_renames().begin(), meta_renames().end());
+  table.insert(table.end(), loaded->arch->renames.begin(), loaded->arch->renames.end());
 
   formats::ModelTensors files = formats::open_model_tensors(folder);
   loaded->fingerprint = fingerprint(loaded->config, files);
   loaded->tensors = std::move(files.tensors);
-  formats::TensorTable renamed = formats::apply_renames(loaded->tensors, renames, loaded->unused_tensors);
+  loaded->readable = loaded->tensors;
   if (is_fp8(text)) {
     const Fp8 fp8 = parse_fp8(text, subject);
-    loaded->decoded_bytes = decoded_bytes(renamed);
+    formats::TensorTable wanted(loaded->tensors.source());  // of what is dropped nothing is decoded
+    for (const formats::Tensor& tensor : loaded->tensors) {
+      if (formats::renamed(tensor.name, table, text)) {
+        wanted.add(tensor);
+      } else {
+        loaded->unused_tensors.push_back(tensor.name);
+      }
+    }
+    loaded->decoded_bytes = decoded_bytes(wanted);
     if (options.admit) options.admit(weight_bytes(*loaded));
-    renamed = decode_fp8(renamed, fp8, !options.facts_only);
+    loaded->readable = decode_fp8(wanted, fp8, !options.facts_only);
   }
-  if (meta_form) text = from_meta_form(loaded->config, renamed, subject);
+  const formats::Layout layout(loaded->readable, table, text);
+  if (meta_form) text = from_meta_form(loaded->config, layout, subject);
   // Wrappers leave it to their library's defaults whether the head is the embedding.
   if (wrapped && !text.contains("tie_word_embeddings")) {
-    text["tie_word_embeddings"] = !renamed.contains("lm_head.weight");
+    text["tie_word_embeddings"] = !layout.contains("lm_head.weight");
   }
 
   Config config(text, subject);
   config.mark_read("quantization");
   config.mark_read("quantization_config");
-  Weights weights(renamed, renamed_modules(nn::parse_quantization(text, subject), renames),
+  Weights weights(layout, renamed_modules(nn::parse_quantization(text, subject), table, text),
                   loaded->arch->name);
   loaded->model = loaded->arch->build(config, weights);
   config.finish();
   weights.finish();
   loaded->linears = weights.linears();
-  loaded->unused_tensors.insert(loaded->unused_tensors.end(), weights.dropped().begin(),
-                                weights.dropped().end());
+  loaded->left_out = weights.dropped();
+  std::set<std::string> unused(loaded->unused_tensors.begin(), loaded->unused_tensors.end());
+  unused.insert(layout.dropped().begin(), layout.dropped().end());
+  for (const formats::Recipe& recipe : layout) {
+    if (!loaded->left_out.contains(recipe.name) && !weights.left().contains(recipe.name)) continue;
+    for (const formats::Tensor& tensor : recipe.sources) unused.insert(tensor.name);
+  }
+  loaded->unused_tensors.assign(unused.begin(), unused.end());
   return loaded;
+}
+
+formats::Layout mlx_layout(const LoadedModel& model) {
+  formats::Layout layout(model.readable, model.table, model.text_config, formats::Folds::folded);
+  layout.remove(model.left_out);
+  return layout;
+}
+
+std::string mlx_name(const LoadedModel& model, std::string_view name) {
+  constexpr std::string_view inner = "model.";
+  if (!is_wrapped(model.config)) return std::string(name);
+  if (!name.starts_with(inner)) return fmt::format("language_model.{}", name);
+  return std::string(model.arch->mlx_wrapped) + std::string(name.substr(inner.size()));
 }
 
 std::size_t weight_bytes(const LoadedModel& model) {

@@ -85,6 +85,7 @@ constexpr std::string_view model_types[] = {"mamba2"};
 
 constexpr formats::Rename renames[] = {
     {.kind = formats::Rename::Kind::prefix, .pattern = "backbone.embedding.", .to = "backbone.embeddings."},
+    {.kind = formats::Rename::Kind::taps, .pattern = ".conv1d.weight"},
 };
 
 }  // namespace

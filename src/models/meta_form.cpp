@@ -24,8 +24,8 @@ constexpr formats::Rename renames[] = {
     {.kind = Kind::replace, .pattern = ".feed_forward.w3.", .to = ".mlp.up_proj."},
 };
 
-std::int64_t rows_of(const formats::TensorTable& tensors, std::string_view name) {
-  const formats::Tensor* tensor = tensors.find(name);
+std::int64_t rows_of(const formats::Layout& tensors, std::string_view name) {
+  const formats::Recipe* tensor = tensors.find(name);
   return tensor == nullptr || tensor->shape.empty() ? 0 : tensor->shape[0];
 }
 
@@ -42,7 +42,7 @@ bool is_meta_form(const Json& config) {
   return config.is_object() && config.contains("dim") && config.contains("n_layers");
 }
 
-Json from_meta_form(const Json& config, const formats::TensorTable& tensors, const std::string& subject) {
+Json from_meta_form(const Json& config, const formats::Layout& tensors, const std::string& subject) {
   Config meta(config, subject);
   const int window = meta.positive_or_none("sliding_window");
   const double theta = meta.get<double>("rope_theta", 10000);

@@ -6,16 +6,15 @@
 #include <string>
 
 #include "base/json.h"
-#include "formats/rename.h"
-#include "formats/tensor.h"
+#include "formats/layout.h"
 
 namespace pome::models {
 
 bool is_meta_form(const Json& config);
 
-// The same config as transformers spells it. `tensors`, renamed, tell the sizes that it leaves out. Throws
+// The same config as transformers spells it. `tensors` tell the sizes that it leaves out. Throws
 // Error(corrupt), and Error(unsupported) for keys that nobody knows.
-Json from_meta_form(const Json& config, const formats::TensorTable& tensors, const std::string& subject);
+Json from_meta_form(const Json& config, const formats::Layout& tensors, const std::string& subject);
 
 std::span<const formats::Rename> meta_renames();
 

@@ -42,6 +42,7 @@ TransformerSpec describe(Config& config) {
                                 .width = spec.c.hidden_size,
                                 .inner = spec.c.intermediate_size},
                       .routing = {.scores = graph::Routing::Scores::sigmoid, .normalize = true},
+                      .module = "block_sparse_moe",
                       .correction = "e_score_correction_bias"};
   check_variants(config);
   mark_router_losses(config);
@@ -51,13 +52,10 @@ TransformerSpec describe(Config& config) {
 
 constexpr std::string_view model_types[] = {"minimax_m2", "minimax"};
 
-constexpr formats::Rename renames[] = {
-    {.kind = formats::Rename::Kind::drop, .pattern = "model.mtp.*"},  // heads that predict further tokens
-    {.kind = formats::Rename::Kind::replace, .pattern = ".block_sparse_moe.", .to = ".mlp."},
-    {.kind = formats::Rename::Kind::replace, .pattern = ".w1.", .to = ".gate_proj."},
-    {.kind = formats::Rename::Kind::replace, .pattern = ".w2.", .to = ".down_proj."},
-    {.kind = formats::Rename::Kind::replace, .pattern = ".w3.", .to = ".up_proj."},
-};
+constexpr auto renames =
+    formats::joined(std::array{formats::Rename{.kind = formats::Rename::Kind::drop,
+                                               .pattern = "model.mtp.*"}},  // further tokens
+                    sparse_moe_experts);
 
 }  // namespace
 

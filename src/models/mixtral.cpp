@@ -16,20 +16,14 @@ TransformerSpec describe(Config& config) {
                                 .chosen = config.positive("num_experts_per_tok", 2),
                                 .width = spec.c.hidden_size,
                                 .inner = spec.c.intermediate_size},
-                      .routing = {.normalize = true}};
+                      .routing = {.normalize = true},
+                      .module = "block_sparse_moe"};
   mark_router_losses(config);
   spec.feed_forward = feed_forward(mixture, spec.c);
   return spec;
 }
 
 constexpr std::string_view model_types[] = {"mixtral"};
-
-constexpr formats::Rename renames[] = {
-    {.kind = formats::Rename::Kind::replace, .pattern = ".block_sparse_moe.", .to = ".mlp."},
-    {.kind = formats::Rename::Kind::replace, .pattern = ".w1.", .to = ".gate_proj."},
-    {.kind = formats::Rename::Kind::replace, .pattern = ".w2.", .to = ".down_proj."},
-    {.kind = formats::Rename::Kind::replace, .pattern = ".w3.", .to = ".up_proj."},
-};
 
 }  // namespace
 
@@ -38,7 +32,7 @@ const Arch mixtral_arch{
     .model_types = model_types,
     .summary = "Mixtral 8x7B and 8x22B",
     .caches = {.full = true, .sliding = true},
-    .renames = renames,
+    .renames = sparse_moe_experts,
     .build = build_transformer<describe>,
 };
 

@@ -5,55 +5,21 @@
 #include "base/error.h"
 
 namespace pome::models {
-namespace {
-
-std::optional<formats::Tensor> stacked_bias(Weights& weights, const std::string& module, int experts,
-                                            int out) {
-  if (!weights.contains(module + ".bias")) return std::nullopt;
-  return weights.take(module + ".bias", {experts, out});
-}
-
-}  // namespace
-
 graph::Experts take_experts(Weights& weights, const std::string& at, const MixtureSizes& sizes,
                             graph::Activation activation) {
   const auto& [count, chosen, width, inner] = sizes;
   graph::Experts experts;
-  experts.name = at + ".experts";
+  experts.name = at;
   experts.count = count;
   experts.gating.activation = activation;
-  for (const char* place : {".switch_mlp", ".experts", ".experts.switch_glu"}) {
-    const std::string stacks = at + place;
-    if (!weights.contains(stacks + ".gate_proj.weight")) continue;
-    const auto stack = [&](const char* part, int out, int in) {
-      const std::string module = stacks + part;
-      return graph::ExpertMatrices{{weights.weight(module, {count, out, in})},
-                                   stacked_bias(weights, module, count, out)};
-    };
-    experts.gate = stack(".gate_proj", inner, width);
-    experts.up = stack(".up_proj", inner, width);
-    experts.down = stack(".down_proj", width, inner);
-    return experts;
+  if (auto both = weights.fused_stack(at + ".gate_proj", at + ".up_proj", count, inner, width)) {
+    experts.gate = std::move(both->both);
+    experts.fused = both->how;
+  } else {
+    experts.gate = weights.stack(at + ".gate_proj", count, inner, width);
+    experts.up = weights.stack(at + ".up_proj", count, inner, width);
   }
-  if (weights.contains(at + ".experts.gate_up_proj")) {
-    const auto stack = [&](const char* part, int out, int in) {
-      return graph::ExpertMatrices{{{.weight = weights.take(at + part, {count, out, in}),
-                                     .quantization = {},
-                                     .scales = {},
-                                     .biases = {}}},
-                                   {}};
-    };
-    experts.gate = stack(".experts.gate_up_proj", 2 * inner, width);
-    experts.down = stack(".experts.down_proj", width, inner);
-    experts.fused = graph::Experts::Fused::halves;
-    return experts;
-  }
-  for (int e = 0; e < count; ++e) {
-    const std::string one = fmt::format("{}.experts.{}", at, e);
-    experts.gate.parts.push_back(weights.weight(one + ".gate_proj", inner, width));
-    experts.up.parts.push_back(weights.weight(one + ".up_proj", inner, width));
-    experts.down.parts.push_back(weights.weight(one + ".down_proj", width, inner));
-  }
+  experts.down = weights.stack(at + ".down_proj", count, width, inner);
   return experts;
 }
 
@@ -70,7 +36,7 @@ nn::Mixture take_mixture(Weights& weights, const std::string& at, const MixtureS
   mixture.routing = routing;
   mixture.routing.experts = sizes.experts;
   mixture.routing.chosen = sizes.chosen;
-  mixture.experts = take_experts(weights, at, sizes, activation);
+  mixture.experts = take_experts(weights, at + ".switch_mlp", sizes, activation);
   return mixture;
 }
 
@@ -93,7 +59,8 @@ TakeFeedForward feed_forward(const MixtureSpec& spec, const DecoderConfig& c, bo
   return [spec, c, bias](Weights& weights, const std::string& layer, std::size_t index) -> nn::FeedForward {
     const std::string at = layer + std::string(spec.module);
     if (!spec.layers.empty() && !spec.layers[index]) return {.dense = take_gated_mlp(weights, at, c, bias)};
-    nn::Mixture mixture = take_mixture(weights, at, spec.sizes, c.hidden_act, spec.routing);
+    nn::Mixture mixture =
+        take_mixture(weights, at, spec.sizes, c.hidden_act, spec.routing, std::string(spec.router));
     if (!spec.correction.empty()) {
       mixture.correction = weights.take(fmt::format("{}.{}", at, spec.correction), {spec.sizes.experts});
     }

@@ -2,6 +2,8 @@
 // expert that all rows use.
 #pragma once
 
+#include <array>
+
 #include "models/transformer.h"
 
 namespace pome::models {
@@ -14,14 +16,45 @@ struct MixtureSizes {
   int inner = 0;  // I
 };
 
-// The experts of <at>: stacked as MLX's uploads have them (<at>.switch_mlp, <at>.experts or
-// <at>.experts.switch_glu, .gate_proj, .up_proj and .down_proj [E, …]), one by one as published
-// (<at>.experts.<e>.gate_proj …), or gate and up as one stack (<at>.experts.gate_up_proj [E, 2I, D]).
-// Throws as Weights does.
+// Rows of layout tables, into MLX's stacks <module>.switch_mlp: experts published one by one or, gate and up
+// as one, as stacks; in .mlp, and in .block_sparse_moe, where they are called w1, w2 and w3 (transformers 5
+// calls that .mlp in memory).
+inline constexpr std::array mlp_experts = {
+    formats::Rename{
+        .kind = formats::Rename::Kind::stack, .pattern = ".mlp.experts.#.", .to = ".mlp.switch_mlp."},
+    formats::Rename{.kind = formats::Rename::Kind::halves,
+                    .pattern = ".mlp.experts.gate_up_proj",
+                    .to = ".mlp.switch_mlp.gate_proj.weight",
+                    .second = ".mlp.switch_mlp.up_proj.weight"},
+    formats::Rename{.kind = formats::Rename::Kind::replace,
+                    .pattern = ".mlp.experts.down_proj",
+                    .to = ".mlp.switch_mlp.down_proj.weight"},
+};
+inline constexpr std::array sparse_moe_experts = {
+    formats::Rename{.kind = formats::Rename::Kind::replace, .pattern = ".mlp.", .to = ".block_sparse_moe."},
+    formats::Rename{.kind = formats::Rename::Kind::stack,
+                    .pattern = ".block_sparse_moe.experts.#.w1.",
+                    .to = ".block_sparse_moe.switch_mlp.gate_proj."},
+    formats::Rename{.kind = formats::Rename::Kind::stack,
+                    .pattern = ".block_sparse_moe.experts.#.w2.",
+                    .to = ".block_sparse_moe.switch_mlp.down_proj."},
+    formats::Rename{.kind = formats::Rename::Kind::stack,
+                    .pattern = ".block_sparse_moe.experts.#.w3.",
+                    .to = ".block_sparse_moe.switch_mlp.up_proj."},
+    formats::Rename{.kind = formats::Rename::Kind::halves,
+                    .pattern = ".block_sparse_moe.experts.gate_up_proj",
+                    .to = ".block_sparse_moe.switch_mlp.gate_proj.weight",
+                    .second = ".block_sparse_moe.switch_mlp.up_proj.weight"},
+    formats::Rename{.kind = formats::Rename::Kind::replace,
+                    .pattern = ".block_sparse_moe.experts.down_proj",
+                    .to = ".block_sparse_moe.switch_mlp.down_proj.weight"},
+};
+
+// Experts <at>.gate_proj, .up_proj and .down_proj [E, …], where they lie. Throws as Weights does.
 graph::Experts take_experts(Weights& weights, const std::string& at, const MixtureSizes& sizes,
                             graph::Activation activation);
 
-// Router <at>.<router> and experts of <at>; `routing` gets the numbers of `sizes`.
+// Router <at>.<router> and experts <at>.switch_mlp; `routing` gets the numbers of `sizes`.
 nn::Mixture take_mixture(Weights& weights, const std::string& at, const MixtureSizes& sizes,
                          graph::Activation activation, graph::Routing routing,
                          const std::string& router = "gate");
@@ -38,6 +71,7 @@ struct MixtureSpec {
   MixtureSizes sizes = {};
   graph::Routing routing = {};       // gets the numbers of `sizes`
   std::string_view module = "mlp";   // of both kinds of layers
+  std::string_view router = "gate";  // behind <module>
   std::string_view correction = {};  // [E] behind <module>, where scores are corrected
   std::string_view shared = {};      // the expert that all rows use, behind <module>
   int shared_inner = 0;              // its I; 0: there is none

@@ -9,13 +9,14 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/json.h"
-#include "formats/rename.h"
+#include "formats/layout.h"
 #include "formats/tensor.h"
 #include "graph/backend.h"
 
@@ -66,8 +67,10 @@ struct Arch {
   std::string_view summary;                       // one line for `pome archs`
   CacheKinds caches;                              // that its models have, depending on their configs
   bool meta_form = false;                         // also the first MLX uploads (models/meta_form.h)
-  std::span<const formats::Rename> renames;       // from the names of published files to those of the family
+  std::span<const formats::Rename> renames;       // from the tensors of published files to MLX's
   std::unique_ptr<Model> (*build)(Config& config, Weights& weights);
+  // What mlx-lm has in place of "model." where the model is wrapped among towers.
+  std::string_view mlx_wrapped = "language_model.model.";
 };
 
 // Every family, in the order of `pome archs`.
@@ -81,8 +84,12 @@ struct LoadedModel {
   const Arch* arch = nullptr;
   std::vector<std::shared_ptr<graph::Linear>> linears;  // the model's, by module path; adapters change them
   formats::TensorTable tensors;                         // as they lie in the files
-  std::vector<std::string> unused_tensors;  // in the files, known to be of no use (inv_freq buffers, …)
-  std::uint64_t decoded_bytes = 0;          // of 8-bit floats, which are held decoded
+  formats::TensorTable readable;                        // the same, but that 8-bit floats are decoded
+  Json text_config;                    // as the family has read it: unwrapped, in transformers' spelling
+  std::vector<formats::Rename> table;  // what was done to the tensors' names and layouts
+  std::set<std::string, std::less<>> left_out;  // of the laid out tensors those that MLX's files lack too
+  std::vector<std::string> unused_tensors;      // in the files, known to be of no use (inv_freq buffers, …)
+  std::uint64_t decoded_bytes = 0;              // of 8-bit floats, which are held decoded
   std::string fingerprint;  // changes when config or weights change: cheap (sizes, mtimes, headers)
 };
 
@@ -95,6 +102,12 @@ struct LoadOptions {
   bool facts_only = false;  // the model will not compute: nothing is decoded
 };
 std::shared_ptr<LoadedModel> load_model(const fs::path& folder, const LoadOptions& options = {});
+
+// The model's tensors in the layout that MLX repositories have: which of the files' tensors become what,
+// lazily. Made one by one (formats/recipe.h) and written, they are a model that loads as this one does, given
+// text_config or, for wrapped models under the names that mlx_name() gives them, the whole config.
+formats::Layout mlx_layout(const LoadedModel& model);
+std::string mlx_name(const LoadedModel& model, std::string_view name);
 
 // Reads config.json only, for facts without weights. Throws as load_model does.
 const Arch& find_arch(const Json& config);

@@ -195,7 +195,6 @@ class NemotronH final : public Decoder {
             .activation = act_};
   }
 
-  // Stacked as mlx-lm (fc1, fc2) or transformers 5 have them, or one by one as published.
   void take_experts_layer(Weights& weights, const std::string& at, Experts& layer) const {
     const int count = routing_.experts, width = latent_ > 0 ? latent_ : c_.hidden_size;
     layer.router = weights.linear(at + ".gate", count, c_.hidden_size, false);
@@ -203,29 +202,13 @@ class NemotronH final : public Decoder {
     layer.experts.name = at + ".experts";
     layer.experts.count = count;
     layer.experts.gating.activation = act_;
-    if (weights.contains(at + ".switch_mlp.fc1.weight")) {
-      layer.experts.gate.parts = {weights.weight(at + ".switch_mlp.fc1", {count, inner_, width})};
-      layer.experts.down.parts = {weights.weight(at + ".switch_mlp.fc2", {count, width, inner_})};
-    } else if (weights.contains(at + ".experts.up_proj")) {
-      layer.experts.gate.parts = {dense_stack(weights, at + ".experts.up_proj", {count, inner_, width})};
-      layer.experts.down.parts = {dense_stack(weights, at + ".experts.down_proj", {count, width, inner_})};
-    } else {
-      for (int e = 0; e < count; ++e) {
-        const std::string one = fmt::format("{}.experts.{}", at, e);
-        layer.experts.gate.parts.push_back(weights.weight(one + ".up_proj", inner_, width));
-        layer.experts.down.parts.push_back(weights.weight(one + ".down_proj", width, inner_));
-      }
-    }
+    layer.experts.gate = weights.stack(at + ".switch_mlp.fc1", count, inner_, width);
+    layer.experts.down = weights.stack(at + ".switch_mlp.fc2", count, width, inner_);
     if (latent_ > 0) {
       layer.into_latent = weights.linear(at + ".fc1_latent_proj", latent_, c_.hidden_size, mlp_bias_);
       layer.out_of_latent = weights.linear(at + ".fc2_latent_proj", c_.hidden_size, latent_, mlp_bias_);
     }
     layer.shared = take_plain_mlp(weights, at + ".shared_experts", shared_inner_);
-  }
-
-  static graph::Weight dense_stack(Weights& weights, const std::string& name,
-                                   const std::vector<std::int64_t>& shape) {
-    return {.weight = weights.take(name, shape), .quantization = {}, .scales = {}, .biases = {}};
   }
 
   Value block(Graph& g, Value x, std::size_t i) const override {
@@ -270,6 +253,20 @@ constexpr std::string_view model_types[] = {"nemotron_h"};
 constexpr formats::Rename renames[] = {
     {.kind = formats::Rename::Kind::drop, .pattern = "mtp.*"},  // heads that predict further tokens
     {.kind = formats::Rename::Kind::prefix, .pattern = "model.", .to = "backbone."},
+    {.kind = formats::Rename::Kind::taps, .pattern = ".conv1d.weight"},
+    {.kind = formats::Rename::Kind::stack,
+     .pattern = ".mixer.experts.#.up_proj.",
+     .to = ".mixer.switch_mlp.fc1."},
+    {.kind = formats::Rename::Kind::stack,
+     .pattern = ".mixer.experts.#.down_proj.",
+     .to = ".mixer.switch_mlp.fc2."},
+    // As transformers 5 has them in memory.
+    {.kind = formats::Rename::Kind::replace,
+     .pattern = ".mixer.experts.up_proj",
+     .to = ".mixer.switch_mlp.fc1.weight"},
+    {.kind = formats::Rename::Kind::replace,
+     .pattern = ".mixer.experts.down_proj",
+     .to = ".mixer.switch_mlp.fc2.weight"},
 };
 
 }  // namespace

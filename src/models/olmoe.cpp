@@ -47,7 +47,7 @@ const Arch olmoe_arch{
     .model_types = model_types,
     .summary = "OLMoE",
     .caches = {.full = true},
-    .renames = {},
+    .renames = mlp_experts,
     .build = build<Olmoe>,
 };
 

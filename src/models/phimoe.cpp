@@ -22,7 +22,8 @@ TransformerSpec describe(Config& config) {
                                 .width = spec.c.hidden_size,
                                 .inner = spec.c.intermediate_size},
                       .routing = {.scores = graph::Routing::Scores::sparse_mixer,
-                                  .jitter = config.get<float>("router_jitter_noise", 0.01F)}};
+                                  .jitter = config.get<float>("router_jitter_noise", 0.01F)},
+                      .module = "block_sparse_moe"};
   config.mark_read("num_experts_per_tok");  // the sparse mixer chooses two, whatever it says
   mark_router_losses(config);
   spec.feed_forward = feed_forward(mixture, spec.c);
@@ -31,13 +32,10 @@ TransformerSpec describe(Config& config) {
 
 constexpr std::string_view model_types[] = {"phimoe"};
 
-constexpr formats::Rename renames[] = {
-    {.kind = formats::Rename::Kind::replace, .pattern = ".block_sparse_moe.", .to = ".mlp."},
-    {.kind = formats::Rename::Kind::replace, .pattern = ".mlp.router.", .to = ".mlp.gate."},
-    {.kind = formats::Rename::Kind::replace, .pattern = ".w1.", .to = ".gate_proj."},
-    {.kind = formats::Rename::Kind::replace, .pattern = ".w2.", .to = ".down_proj."},
-    {.kind = formats::Rename::Kind::replace, .pattern = ".w3.", .to = ".up_proj."},
-};
+constexpr auto renames = formats::joined(
+    std::array{formats::Rename{
+        .kind = formats::Rename::Kind::replace, .pattern = ".mlp.router.", .to = ".block_sparse_moe.gate."}},
+    sparse_moe_experts);
 
 }  // namespace
 

@@ -5,7 +5,6 @@
 #include "models/decoder.h"
 #include "models/mixture.h"
 #include "models/registry.h"
-#include "nn/dense.h"
 
 namespace pome::models {
 namespace {
@@ -47,26 +46,6 @@ DecoderConfig read_config(Config& config) {
   return c;
 }
 
-// <at>.switch_mlp.<part> [E, out, in], or <at>.mlp.<e>.<part> as uploaded, whose biases are copied together.
-graph::ExpertMatrices take_part(Weights& weights, const std::string& at, const char* part, int experts,
-                                int out, int in) {
-  const std::string stack = fmt::format("{}.switch_mlp.{}", at, part);
-  if (weights.contains(stack + ".weight")) {
-    return {{weights.weight(stack, {experts, out, in})}, weights.take(stack + ".bias", {experts, out})};
-  }
-  graph::ExpertMatrices matrices;
-  std::vector<float> biases;
-  for (int e = 0; e < experts; ++e) {
-    const std::string module = fmt::format("{}.mlp.{}.{}", at, e, part);
-    matrices.parts.push_back(weights.weight(module, out, in));
-    const std::vector<float> bias = nn::to_floats(weights.take(module + ".bias", {out}));
-    biases.insert(biases.end(), bias.begin(), bias.end());
-  }
-  matrices.bias = nn::float_tensor(weights.use(fmt::format("{}.mlp.0.{}.bias", at, part)), {experts, out},
-                                   std::move(biases));
-  return matrices;
-}
-
 class Phixtral final : public Decoder {
  public:
   Phixtral(Config& config, Weights& weights)
@@ -89,8 +68,8 @@ class Phixtral final : public Decoder {
       layer.moe.experts.name = at + "moe";
       layer.moe.experts.count = experts;
       layer.moe.experts.gating.activation = graph::Activation::gelu_tanh;
-      layer.moe.experts.gate = take_part(weights, at + "moe", "fc1", experts, inner, width);
-      layer.moe.experts.down = take_part(weights, at + "moe", "fc2", experts, width, inner);
+      layer.moe.experts.gate = weights.stack(at + "moe.switch_mlp.fc1", experts, inner, width);
+      layer.moe.experts.down = weights.stack(at + "moe.switch_mlp.fc2", experts, width, inner);
     }
     norm_ = take_norm(weights, "lm_head.ln", c_, biased_layer_norm);
   }
@@ -112,6 +91,10 @@ class Phixtral final : public Decoder {
 
 constexpr std::string_view model_types[] = {"phixtral", "phi-msft"};
 
+constexpr formats::Rename renames[] = {
+    {.kind = formats::Rename::Kind::stack, .pattern = ".moe.mlp.#.", .to = ".moe.switch_mlp."},
+};
+
 }  // namespace
 
 const Arch phixtral_arch{
@@ -119,7 +102,7 @@ const Arch phixtral_arch{
     .model_types = model_types,
     .summary = "Phixtral",
     .caches = {.full = true},
-    .renames = {},
+    .renames = renames,
     .build = build<Phixtral>,
 };
 

@@ -45,7 +45,7 @@ const Arch qwen2_moe_arch{
     .model_types = model_types,
     .summary = "Qwen1.5 and Qwen2 with mixtures of experts",
     .caches = {.full = true, .sliding = true},
-    .renames = {},
+    .renames = mlp_experts,
     .build = build_transformer<describe>,
 };
 

@@ -41,7 +41,7 @@ const Arch qwen3_moe_arch{
     .model_types = model_types,
     .summary = "Qwen3 with mixtures of experts",
     .caches = {.full = true},
-    .renames = {},
+    .renames = mlp_experts,
     .build = build_transformer<describe>,
 };
 

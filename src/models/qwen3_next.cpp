@@ -2,9 +2,9 @@
 // outputs are gated; experts or a gated feed-forward. Follows transformers' models/qwen3_next and
 // models/qwen3_5.
 //
-// Norms are stored as what is added to 1, except in files that mlx-lm has written: its layout of the
-// convolution tells. Qwen3-Next has the delta net's projections as two, per key head; Qwen3.5 as four. Its
-// rope has sections for pictures, which on text are all alike.
+// Norms are published as what is added to 1; the files that mlx-lm writes have the sum. Qwen3-Next has the
+// delta net's projections as two, per key head; Qwen3.5 as four. Its rope has sections for pictures, which on
+// text are all alike.
 #include <algorithm>
 
 #include "models/mixture.h"
@@ -118,9 +118,7 @@ class Qwen3Next final : public Decoder {
       layer.mlp = take(weights, at, i);
     }
     norm_ = weights.take("model.norm.weight", {c_.hidden_size});
-    for (const Layer& layer : layers_) {
-      if (!layer.attends && layer.delta.conv_weight.shape[2] == 1) norm_offset_ = 0;
-    }
+    norm_offset_ = weights.published() ? 1 : 0;
   }
 
  private:
@@ -135,7 +133,7 @@ class Qwen3Next final : public Decoder {
       net.b = weights.linear(at + ".in_proj_b", heads, width, false);
       net.a = weights.linear(at + ".in_proj_a", heads, width, false);
     }
-    net.conv_weight = weights.taps(at + ".conv1d.weight", net.convolved(), net.convolution.kernel);
+    net.conv_weight = weights.take(at + ".conv1d.weight", {net.convolved(), net.convolution.kernel, 1});
     net.dt_bias = weights.take(at + ".dt_bias", {heads});
     net.a_log = weights.take(at + ".A_log", {heads});
     net.norm = weights.take(at + ".norm.weight", {net.recurrence.value_dim});
@@ -187,12 +185,23 @@ class Qwen3Next final : public Decoder {
 constexpr std::string_view model_types[] = {"qwen3_next", "qwen3_5", "qwen3_5_text", "qwen3_5_moe",
                                             "qwen3_5_moe_text"};
 
-constexpr formats::Rename renames[] = {
-    {.kind = formats::Rename::Kind::drop, .pattern = "mtp.*"},  // heads that predict further tokens
-    {.kind = formats::Rename::Kind::drop, .pattern = "model.visual.*"},
-    {.kind = formats::Rename::Kind::prefix, .pattern = "model.language_model.", .to = "model."},
-    {.kind = formats::Rename::Kind::prefix, .pattern = "language_model.", .to = ""},
-};
+constexpr auto renames = formats::joined(
+    std::array{
+        formats::Rename{.kind = formats::Rename::Kind::drop,
+                        .pattern = "mtp.*"},  // heads that predict further tokens
+        formats::Rename{.kind = formats::Rename::Kind::drop, .pattern = "model.visual.*"},
+        formats::Rename{
+            .kind = formats::Rename::Kind::prefix, .pattern = "model.language_model.", .to = "model."},
+        formats::Rename{.kind = formats::Rename::Kind::prefix, .pattern = "language_model.", .to = ""},
+        formats::Rename{.kind = formats::Rename::Kind::taps, .pattern = ".conv1d.weight"},
+        formats::Rename{.kind = formats::Rename::Kind::add_one, .pattern = ".input_layernorm.weight"},
+        formats::Rename{.kind = formats::Rename::Kind::add_one,
+                        .pattern = ".post_attention_layernorm.weight"},
+        formats::Rename{.kind = formats::Rename::Kind::add_one, .pattern = "model.norm.weight"},
+        formats::Rename{.kind = formats::Rename::Kind::add_one, .pattern = ".q_norm.weight"},
+        formats::Rename{.kind = formats::Rename::Kind::add_one, .pattern = ".k_norm.weight"},
+    },
+    mlp_experts);
 
 }  // namespace
 

@@ -33,7 +33,7 @@ nn::Mamba2 take_mamba2(Weights& weights, const std::string& at, int hidden_size,
   }
   nn::Mamba2 mixer;
   mixer.in_proj = weights.linear(at + ".in_proj", inner + convolved + heads, hidden_size, in_bias);
-  mixer.conv_weight = weights.taps(at + ".conv1d.weight", convolved, kernel);
+  mixer.conv_weight = weights.take(at + ".conv1d.weight", {convolved, kernel, 1});
   if (conv_bias) mixer.conv_bias = weights.take(at + ".conv1d.bias", {convolved});
   mixer.dt_bias = weights.take(at + ".dt_bias", {heads});
   mixer.a_log = weights.take(at + ".A_log", {heads});

@@ -30,26 +30,6 @@ formats::Tensor float_tensor(const formats::Tensor& like, std::vector<std::int64
   return owned_tensor(like, Dtype::f32, std::move(shape), std::move(values));
 }
 
-formats::Tensor transposed(const formats::Tensor& stack) {
-  const auto count = stack.shape.at(0), rows = stack.shape.at(1), columns = stack.shape.at(2);
-  const auto size = static_cast<std::int64_t>(dtype_bits(stack.dtype) / 8);
-  auto bytes = std::make_shared<std::vector<std::byte>>(stack.size_bytes);
-  for (std::int64_t e = 0; e < count; ++e) {
-    for (std::int64_t row = 0; row < rows; ++row) {
-      for (std::int64_t column = 0; column < columns; ++column) {
-        const std::byte* from = stack.data + ((e * rows + row) * columns + column) * size;
-        std::memcpy(bytes->data() + ((e * columns + column) * rows + row) * size, from,
-                    static_cast<std::size_t>(size));
-      }
-    }
-  }
-  formats::Tensor copy = stack;
-  copy.shape = {count, columns, rows};
-  copy.data = bytes->data();
-  copy.owner = std::move(bytes);
-  return copy;
-}
-
 void decode_row(const graph::Weight& weight, std::int64_t row, std::span<float> values) {
   if (!weight.quantization) {
     const std::vector<float> floats = to_floats(weight.weight.slice_rows(row, 1));

@@ -16,9 +16,6 @@ std::vector<float> to_floats(const formats::Tensor& tensor);
 formats::Tensor float_tensor(const formats::Tensor& like, std::vector<std::int64_t> shape,
                              std::vector<float> values);
 
-// A copy [E, b, a] of a stack [E, a, b], of the same type.
-formats::Tensor transposed(const formats::Tensor& stack);
-
 // The same of any elements.
 template <class T>
 formats::Tensor owned_tensor(const formats::Tensor& like, Dtype dtype, std::vector<std::int64_t> shape,

@@ -10,10 +10,10 @@ namespace pome::nn {
 
 // down(activation(gate(x)) · up(x)). Either gate and up, or both as one.
 struct GatedMlp {
-  LinearPtr gate;
-  LinearPtr up;
-  LinearPtr gate_up;
-  LinearPtr down;
+  LinearPtr gate = {};
+  LinearPtr up = {};
+  LinearPtr gate_up = {};
+  LinearPtr down = {};
   graph::Activation activation = graph::Activation::silu;
 };
 
