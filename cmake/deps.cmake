@@ -6,6 +6,7 @@ find_package(nlohmann_json 3.11 REQUIRED)  # one JSON library everywhere; iterat
 find_package(fmt 9 REQUIRED)               # libstdc++ 12 has no std::format
 find_package(CLI11 2.1 REQUIRED)           # options, subcommands, completion data
 find_package(CURL 7.85 REQUIRED)           # HTTP: TLS, proxies, connections kept open, many transfers on one thread
+find_package(ZLIB REQUIRED)                # compressed npz; libcurl brings it along anyway
 find_package(OpenSSL 3 REQUIRED)           # SHA-256 and SHA-1 with the processor's instructions
 find_library(POME_LIBEDIT edit REQUIRED)   # the line editor of `pome chat`, under a BSD licence
 

@@ -21,7 +21,7 @@ as_root() {
 # --- system packages ------------------------------------------------------------------------------------------------
 # One line of reason each stands in cmake/deps.cmake.
 debian=(clang-19 lld-19 cmake ninja-build pkg-config python3-pip ca-certificates
-  nlohmann-json3-dev libfmt-dev libcli11-dev libedit-dev libcurl4-openssl-dev libssl-dev libopenblas-dev libgtest-dev libbenchmark-dev)
+  nlohmann-json3-dev libfmt-dev libcli11-dev libedit-dev libcurl4-openssl-dev libssl-dev zlib1g-dev libopenblas-dev libgtest-dev libbenchmark-dev)
 brew=(cmake ninja pkg-config nlohmann-json fmt cli11 openssl@3 googletest google-benchmark)
 [ "${1:-}" = --checks ] && debian+=(clang-format-19 libclang-rt-19-dev g++-aarch64-linux-gnu qemu-user)
 

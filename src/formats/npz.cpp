@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "formats/inflate.h"
 
 namespace pome::formats {
 namespace {
@@ -23,6 +24,10 @@ constexpr std::size_t directory_bytes = 46;
 constexpr std::size_t local_bytes = 30;
 constexpr std::size_t max_comment_bytes = 0xffff;
 constexpr std::size_t max_npy_header_bytes = 1 << 16;
+constexpr int stored = 0, deflated = 8;
+// What compressed members may become: a hostile file of a megabyte could claim a gigabyte.
+constexpr std::uint64_t most_growth = 64;
+constexpr std::uint64_t always_allowed_bytes = std::uint64_t{64} << 20;
 constexpr std::uint32_t in_extra = 0xffffffff;  // a 32-bit field whose value is in the 64-bit record
 
 // Little-endian numbers at places that were checked to lie inside.
@@ -38,6 +43,9 @@ std::uint64_t u64(Bytes bytes, std::size_t at) { return number(bytes, at, 8); }
 struct Member {
   std::string name;
   std::uint64_t size = 0;
+  std::uint64_t packed = 0;  // bytes in the file: fewer where it is compressed
+  std::uint32_t checksum = 0;
+  bool compressed = false;
   std::uint64_t local_header = 0;
 };
 
@@ -70,17 +78,18 @@ class Archive {
     return all;
   }
 
+  // As it lies in the file.
   Bytes data(const Member& member) const {
     const std::uint64_t at = member.local_header;
     if (at > file_.size() || file_.size() - at < local_bytes || u32(file_, at) != local_mark) {
       fail(ErrorKind::corrupt, "{}: {} does not begin at byte {}", subject_, shown_name(member.name), at);
     }
     const std::uint64_t begin = at + local_bytes + u16(file_, at + 26) + u16(file_, at + 28);
-    if (begin > file_.size() || member.size > file_.size() - begin) {
+    if (begin > file_.size() || member.packed > file_.size() - begin) {
       fail(ErrorKind::corrupt, "{}: {} ends at byte {}, file has {} (download incomplete?)", subject_,
-           shown_name(member.name), begin + member.size, file_.size());
+           shown_name(member.name), begin + member.packed, file_.size());
     }
-    return file_.subspan(begin, member.size);
+    return file_.subspan(begin, member.packed);
   }
 
  private:
@@ -108,33 +117,37 @@ class Archive {
     if (directory.size() < whole) fail(ErrorKind::corrupt, "{}: its directory is cut short", subject_);
     Member member;
     member.name.assign(reinterpret_cast<const char*>(directory.data() + directory_bytes), name_bytes);
-    std::uint64_t packed = u32(directory, 20);
+    member.checksum = u32(directory, 16);
+    member.packed = u32(directory, 20);
     member.size = u32(directory, 24);
     member.local_header = u32(directory, 42);
-    read_extra(directory.subspan(directory_bytes + name_bytes, extra_bytes), packed, member);
+    read_extra(directory.subspan(directory_bytes + name_bytes, extra_bytes), member);
     if ((u16(directory, 8) & 1) != 0) {
       fail(ErrorKind::unsupported, "{}: {} is encrypted", subject_, shown_name(member.name));
     }
-    if (u16(directory, 10) != 0) {
-      fail(ErrorKind::unsupported, "{}: {} is compressed, members must be stored; nothing was loaded",
-           subject_, shown_name(member.name));
+    const int method = u16(directory, 10);
+    member.compressed = method == deflated;
+    if (method != stored && method != deflated) {
+      fail(ErrorKind::unsupported,
+           "{}: {} is compressed by method {}, only stored and deflated ones are read", subject_,
+           shown_name(member.name), method);
     }
-    if (packed != member.size) {
+    if (!member.compressed && member.packed != member.size) {
       fail(ErrorKind::corrupt, "{}: {} is stored in {} bytes, but has {}", subject_, shown_name(member.name),
-           packed, member.size);
+           member.packed, member.size);
     }
     directory = directory.subspan(whole);
     return member;
   }
 
   // The 64-bit record holds, in this order, the fields that did not fit 32 bits.
-  void read_extra(Bytes extra, std::uint64_t& packed, Member& member) const {
+  void read_extra(Bytes extra, Member& member) const {
     while (extra.size() >= 4) {
       const std::size_t size = u16(extra, 2);
       if (extra.size() - 4 < size) break;
       if (u16(extra, 0) == 1) {
         Bytes fields = extra.subspan(4, size);
-        for (std::uint64_t* field : {&member.size, &packed, &member.local_header}) {
+        for (std::uint64_t* field : {&member.size, &member.packed, &member.local_header}) {
           if (*field != in_extra) continue;
           if (fields.size() < 8) {
             fail(ErrorKind::corrupt, "{}: {} lacks its 64-bit sizes", subject_, shown_name(member.name));
@@ -287,6 +300,21 @@ Tensor parse_npy(Bytes npy, std::string name, std::string_view subject) {
   return tensor;
 }
 
+// A compressed member's bytes.
+std::shared_ptr<std::byte[]> unpacked(Bytes packed, const Member& member, std::string_view subject) {
+  std::shared_ptr<std::byte[]> bytes(new (std::nothrow) std::byte[member.size]);
+  if (bytes == nullptr) {
+    fail(ErrorKind::resource, "{}: no memory for the {} bytes of {}", subject, member.size,
+         shown_name(member.name));
+  }
+  const std::span<std::byte> out(bytes.get(), member.size);
+  if (!inflate(packed, out) || crc32(out) != member.checksum) {
+    fail(ErrorKind::corrupt, "{}: the {} bytes of {} do not unpack to {}", subject, packed.size(),
+         shown_name(member.name), member.size);
+  }
+  return bytes;
+}
+
 }  // namespace
 
 TensorTable parse_npz(std::span<const std::byte> file, std::shared_ptr<const void> owner,
@@ -294,14 +322,27 @@ TensorTable parse_npz(std::span<const std::byte> file, std::shared_ptr<const voi
   const Archive archive(file, subject);
   TensorTable tensors{std::string(subject)};
   constexpr std::string_view suffix = ".npy";
+  std::uint64_t allowed_bytes = std::max(most_growth * file.size(), always_allowed_bytes);
   for (const Member& member : archive.members()) {
     if (!member.name.ends_with(suffix)) {
       fail(ErrorKind::unsupported, "{}: {} is no array; nothing was loaded", subject,
            shown_name(member.name));
     }
     std::string name = member.name.substr(0, member.name.size() - suffix.size());
-    Tensor tensor = parse_npy(archive.data(member), std::move(name), subject);
-    tensor.owner = owner;
+    Bytes npy = archive.data(member);
+    std::shared_ptr<const void> holder = owner;
+    if (member.compressed) {
+      if (member.size > allowed_bytes) {
+        fail(ErrorKind::resource, "{}: {} would unpack to {} bytes, more than {} times the file", subject,
+             shown_name(member.name), member.size, most_growth);
+      }
+      allowed_bytes -= member.size;
+      const auto bytes = unpacked(npy, member, subject);
+      npy = {bytes.get(), member.size};
+      holder = bytes;
+    }
+    Tensor tensor = parse_npy(npy, std::move(name), subject);
+    tensor.owner = std::move(holder);
     tensor.file = subject;
     tensors.add(std::move(tensor));
   }

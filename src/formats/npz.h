@@ -1,8 +1,9 @@
 // npz, in which the first MLX uploads came: a zip archive of npy files, one per tensor.
 //
-// Follows PKWARE's APPNOTE 6.3.10 (with its 64-bit records) and numpy.lib.format, versions 1 to 3. Members
-// must be stored, as numpy.savez and mlx.savez write them: a compressed one cannot be used in place and is
-// refused, as are encrypted archives, archives in parts, big-endian and column-major arrays.
+// Follows PKWARE's APPNOTE 6.3.10 (with its 64-bit records) and numpy.lib.format, versions 1 to 3. Stored
+// members, as numpy.savez and mlx.savez write them, are used in place; those of numpy.savez_compressed are
+// unpacked into memory, up to 64 times the file. Encrypted archives, archives in parts, big-endian and
+// column-major arrays are refused.
 #pragma once
 
 #include "base/file.h"
@@ -11,7 +12,7 @@
 namespace pome::formats {
 
 // An archive in memory; owner keeps it valid. Tensors are views named after their member without ".npy".
-// Throws Error(corrupt, unsupported). subject names the file in errors.
+// Throws Error(corrupt, unsupported, resource). subject names the file in errors.
 TensorTable parse_npz(std::span<const std::byte> file, std::shared_ptr<const void> owner,
                       std::string_view subject);
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "pome/error.h"
@@ -116,11 +117,61 @@ TEST(Npz, ReadsStoredArraysInPlace) {
   }
 }
 
+// numpy.savez_compressed(a=arange(3000, dtype=float32).reshape(30, 100), b=zeros(5000, float16),
+// c=uint32(7)).
+fs::path compressed() {
+  return fs::path(POME_SOURCE_DIR) / "tests" / "golden" / "formats" / "compressed.npz";
+}
+
+TEST(Npz, CompressedMembersAreUnpacked) {
+  const TensorTable tensors = open_npz(compressed());
+  ASSERT_EQ(tensors.size(), 3U);
+  const Tensor& a = tensors.at("a");
+  EXPECT_EQ(a.shape, (std::vector<std::int64_t>{30, 100}));
+  for (int i = 0; i < 3000; ++i) {
+    float value = 0;
+    std::memcpy(&value, a.data + 4 * i, 4);
+    ASSERT_EQ(value, static_cast<float>(i));
+  }
+  const Tensor& b = tensors.at("b");
+  EXPECT_EQ(b.dtype, Dtype::f16);
+  EXPECT_TRUE(std::all_of(b.bytes().begin(), b.bytes().end(), [](std::byte v) { return v == std::byte{0}; }));
+  std::uint32_t c = 0;
+  std::memcpy(&c, tensors.at("c").data, 4);
+  EXPECT_EQ(c, 7U);
+}
+
+TEST(Npz, DamagedCompressionIsAnErrorOrTheSame) {
+  const std::string sound = read_file(compressed());
+  const auto parse = [](const std::string& bytes) {
+    parse_npz({reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()}, nullptr, "damaged.npz");
+  };
+  parse(sound);
+  int refused = 0;
+  for (std::size_t i = 100; i < sound.size(); i += 7) {
+    std::string damaged = sound;
+    damaged[i] = static_cast<char>(damaged[i] ^ 0x40);
+    try {
+      parse(damaged);
+    } catch (const Error& e) {
+      ++refused;
+      EXPECT_NE(e.kind(), ErrorKind::internal);
+    }
+  }
+  EXPECT_GT(refused, 100);
+  // A size of four gigabytes: more than so small a file may become.
+  std::string bomb = sound;
+  const std::size_t entry = bomb.find("PK\x01\x02");
+  bomb.replace(entry + 24, 4, "\xfe\xff\xff\xff");
+  refusal(bomb, ErrorKind::resource);
+}
+
 TEST(Npz, RefusesWhatItCannotUse) {
   const std::string sound = npy(halves, "abcdefghijkl");
   const auto header = [](const char* text) { return archive({{"a.npy", npy(text, "abcd")}}); };
-  EXPECT_NE(refusal(archive({{"a.npy", sound}}, {.method = 8}), ErrorKind::unsupported).find("compressed"),
+  EXPECT_NE(refusal(archive({{"a.npy", sound}}, {.method = 9}), ErrorKind::unsupported).find("compressed"),
             std::string::npos);
+  refusal(archive({{"a.npy", sound}}, {.method = 8}), ErrorKind::corrupt);
   refusal(archive({{"a.npy", sound}}, {.flags = 1}), ErrorKind::unsupported);
   refusal(archive({{"a.txt", "hello"}}), ErrorKind::unsupported);
   refusal(archive({{"a.npy", sound}, {"a.npy", sound}}), ErrorKind::corrupt);

@@ -5,8 +5,10 @@
 
 all_dtypes.safetensors holds a tensor of every type that this writer knows, a scalar, an empty tensor, and names
 that need escapes. The bytes count up from the position of the type in the list, so each tensor differs.
+compressed.npz is what numpy.savez_compressed writes.
 """
 
+import io
 import json
 import struct
 from pathlib import Path
@@ -79,6 +81,13 @@ def write(folder, files):
         (folder / name).write_bytes(data)
 
 
+def compressed():
+    file = io.BytesIO()
+    a = np.arange(3000, dtype=np.float32).reshape(30, 100)
+    np.savez_compressed(file, a=a, b=np.zeros(5000, np.float16), c=np.uint32(7))
+    return file.getvalue()
+
+
 golden = all_dtypes()
-write(ROOT / "tests/golden/formats", {"all_dtypes.safetensors": golden})
+write(ROOT / "tests/golden/formats", {"all_dtypes.safetensors": golden, "compressed.npz": compressed()})
 write(ROOT / "tests/fuzz/safetensors", seeds(golden))
