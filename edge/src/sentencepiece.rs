@@ -39,6 +39,8 @@ pub struct Piece {
 enum Search {
     Unigram,
     Merging,
+    Words,
+    Characters,
 }
 
 pub struct SentencePiece {
@@ -94,9 +96,10 @@ impl SentencePiece {
         let search = match specs.model_type {
             1 => Search::Unigram,
             2 => Search::Merging,
+            3 => Search::Words,
+            4 => Search::Characters,
             other => {
-                let message =
-                    format!("SentencePiece model type {other}; unigram (1) and BPE (2) can be read");
+                let message = format!("SentencePiece model type {other}; 1 to 4 can be read");
                 return Err(Failure::new(Kind::Unsupported, message));
             }
         };
@@ -190,6 +193,8 @@ impl SentencePiece {
         let pieces = match self.search {
             Search::Merging => self.merged(&normalized),
             Search::Unigram => self.likeliest(&normalized),
+            Search::Words => self.words(&normalized),
+            Search::Characters => self.characters(&normalized),
         };
         let mut after_unknown = false;
         for (part, id) in pieces {
@@ -210,6 +215,34 @@ impl SentencePiece {
 
     fn kind(&self, id: u32) -> Type {
         self.pieces[id as usize].kind
+    }
+
+    /// Every space begins a word.
+    fn words<'a>(&self, text: &'a [u8]) -> Vec<(&'a [u8], u32)> {
+        let space = SPACE.as_bytes();
+        let mut words = Vec::new();
+        let mut begin = 0;
+        for end in 1..=text.len() {
+            if end == text.len() || text[end..].starts_with(space) {
+                words.push((&text[begin..end], self.id_of(&text[begin..end])));
+                begin = end;
+            }
+        }
+        words
+    }
+
+    fn characters<'a>(&self, mut text: &'a [u8]) -> Vec<(&'a [u8], u32)> {
+        let mut characters = Vec::new();
+        while !text.is_empty() {
+            let length = self
+                .symbols
+                .longest(text)
+                .unwrap_or_else(|| character_bytes(text));
+            let (character, rest) = text.split_at(length);
+            characters.push((character, self.id_of(character)));
+            text = rest;
+        }
+        characters
     }
 
     fn merged<'a>(&self, text: &'a [u8]) -> Vec<(&'a [u8], u32)> {

@@ -33,7 +33,7 @@ TEST_P(OlderFiles, IdsAndTextEqualTheLibrarys) {
     for (const std::int32_t id : ids) pieces += detokenizer.feed(id);
     ASSERT_EQ(pieces + detokenizer.flush(), row["decoded"].get<std::string>()) << text;
   }
-  EXPECT_GT(decoded, 40);
+  EXPECT_GT(decoded, GetParam() == std::string_view("word") ? 4 : 40);  // most hostile words are unknown
 }
 
 class DamagedFiles : public OlderFiles {};
@@ -67,8 +67,8 @@ TEST_P(DamagedFiles, DamageIsAnErrorOrAnotherTokenizer) {
   }
 }
 
-constexpr const char* kinds[] = {"unigram", "unigram_bytes", "llama",     "gemma",  "bpe",
-                                 "kimi",    "qwen",          "phi3small", "tekken", "tekken_first"};
+constexpr const char* kinds[] = {"unigram", "unigram_bytes", "llama", "gemma",     "word",   "char",
+                                 "bpe",     "kimi",          "qwen",  "phi3small", "tekken", "tekken_first"};
 INSTANTIATE_TEST_SUITE_P(Kinds, OlderFiles, testing::ValuesIn(kinds),
                          [](const auto& kind) { return std::string(kind.param); });
 // What damage does to a tekken.json is said below.

@@ -65,6 +65,9 @@ PIECES = {
                   bos_piece="<bos>", eos_piece="<eos>", pad_piece="<pad>", allow_whitespace_only_pieces=True,
                   user_defined_symbols=["<start_of_turn>", "\n\n", "\n", "\t", "\u2581\u2581", "\u2581\u2581\u2581", "ab"]),
     "bpe": dict(model_type="bpe", vocab_size=600, normalization_rule_tsv=nfkc_rules(), split_by_whitespace=False),
+    "word": dict(model_type="word", vocab_size=300, normalization_rule_name="identity", remove_extra_whitespaces=False),
+    "char": dict(model_type="char", vocab_size=120, normalization_rule_tsv=nfkc_rules(), remove_extra_whitespaces=False,
+                 user_defined_symbols=["<tool>", "ab"]),
 }
 CONFIGS = {"gemma": {"tokenizer_class": "GemmaTokenizer", "bos_token": "<bos>", "eos_token": "<eos>"},
            "llama": {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "legacy": False},
