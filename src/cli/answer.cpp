@@ -110,6 +110,12 @@ void AnswerPrinter::clear_progress() {
   progress_shown_ = false;
 }
 
+std::string memory_text(const services::MemoryNeed& need, std::uint64_t available_bytes) {
+  return fmt::format("memory: {} for weights of {} and a cache of {} at {} tokens; {} available\n",
+                     size_text(need.total_bytes()), size_text(need.weight_bytes),
+                     size_text(need.cache_bytes()), need.use.positions, size_text(available_bytes));
+}
+
 std::string stats_text(const services::Stats& stats) {
   std::string cached = stats.cached_tokens > 0 ? fmt::format(" ({} cached)", stats.cached_tokens) : "";
   return fmt::format(

@@ -44,4 +44,7 @@ class AnswerPrinter {
 // Five lines: "prompt: 42 tokens (12 cached), 310.0 tokens/s", generation, first token, peak memory, seed.
 std::string stats_text(const services::Stats& stats);
 
+// What a model is about to occupy, of what there is: a line.
+std::string memory_text(const services::MemoryNeed& need, std::uint64_t available_bytes);
+
 }  // namespace pome::cli

@@ -1,6 +1,7 @@
 #include "services/bench.h"
 
 #include "base/units.h"
+#include "cli/answer.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/verb.h"
@@ -42,7 +43,7 @@ std::string speed(double tps, double deviation) { return fmt::format("{:.1f} ± 
 std::string text(const services::BenchReport& report) {
   std::vector<std::vector<std::string>> rows{{"prompt", "generation", "depth", "batch", "prompt tokens/s",
                                               "generation tokens/s", "of bandwidth", "overhead/step",
-                                              "peak memory", "anonymous"}};
+                                              "memory foretold", "peak", "anonymous"}};
   for (const services::BenchRow& row : report.results) {
     rows.push_back(
         {std::to_string(row.prompt_tokens), std::to_string(row.generation_tokens), std::to_string(row.depth),
@@ -52,7 +53,8 @@ std::string text(const services::BenchReport& report) {
              ? fmt::format("{:.2f}", row.read_gbps / report.read_bandwidth_gbps)
              : "-",
          row.read_gbps > 0 ? fmt::format("{:.3f} ms of {:.2f}", row.overhead_ms, row.step_ms) : "-",
-         size_text(row.peak_memory_bytes), size_text(row.anonymous_memory_bytes)});
+         size_text(row.predicted_memory_bytes), size_text(row.peak_memory_bytes),
+         size_text(row.anonymous_memory_bytes)});
   }
   std::string out = table(rows) + fmt::format("backend {}, {} threads", report.backend, report.threads);
   if (report.read_bandwidth_gbps > 0)
@@ -82,7 +84,7 @@ void bench_kernels(const Bench& o) {
   print(table(rows) + fmt::format("{} threads, {}\n", report.threads, report.isa));
 }
 
-void bench(const Bench& o) {
+void bench(Bench o) {
   int longest = 0;
   for (const int depth : o.options.depth) {
     for (const int prompt : o.options.prompt_tokens) {
@@ -93,6 +95,9 @@ void bench(const Bench& o) {
   services::Library library;
   const auto model = library.open(o.words.front(), longest, o.options.cache, services::Needs::token_ids);
   const Interruptible interruptible;
+  o.options.on_memory = [&](const services::MemoryNeed& most) {
+    if (!o.json) talk(memory_text(most, library.available_memory()));
+  };
   const services::BenchReport report = services::bench(library, *model, o.options, [&](int done, int total) {
     if (talk_is_terminal()) talk(fmt::format("\r\033[K{} of {} runs", done, total));
     return !interruptible.interrupted();

@@ -118,8 +118,9 @@ class Watcher : public services::PullWatcher {
 
 std::string memory_text(const services::PullPlan& plan) {
   if (plan.weight_bytes == 0) return {};
-  return fmt::format("; weights of {} {} the {} of memory available now", size_text(plan.weight_bytes),
-                     plan.fits_memory() ? "fit into" : "do not fit into", size_text(plan.memory_bytes));
+  return fmt::format("; weights of {}, running takes about {}: {} the {} of memory available now",
+                     size_text(plan.weight_bytes), size_text(plan.memory_needed_bytes),
+                     plan.fits_memory() ? "fits into" : "does not fit into", size_text(plan.memory_bytes));
 }
 
 }  // namespace

@@ -43,6 +43,14 @@ void answer(const Run& run, services::Library& library) {
   request.logprobs = run.logprobs.value_or(-1);
 
   const auto model = library.open(run.conversation.model, 0, run.conversation.settings.cache());
+  request.on_memory = [&](const services::MemoryNeed& need, int context_tokens) {
+    if (run.conversation.stats || run.verbose) talk(memory_text(need, library.available_memory()));
+    if (const int own = model->info().context_length; context_tokens < own) {
+      talk(fmt::format("note: the answer ends at {} of {} tokens of context, where memory does\n",
+                       context_tokens, own));
+    }
+  };
+
   if (run.verbose) {
     const std::string seen =
         model->text->render(request.messages, run.conversation.settings.over(model->defaults), request.tools);

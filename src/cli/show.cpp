@@ -120,8 +120,11 @@ std::string text(const services::ModelFacts& f) {
     row("context", fmt::format("{} tokens{}", f.context_length, cache));
   }
   if (f.state_bytes > 0) row("state", size_text(f.state_bytes));
-  if (f.memory_bytes > 0)
-    row("memory", fmt::format("{} at {} tokens", size_text(f.memory_bytes), f.memory_context));
+  if (f.memory_bytes > 0) {
+    row("memory", fmt::format("{} at {} tokens: weights {}, cache {}, {} to work with",
+                              size_text(f.memory_bytes), f.memory_context, size_text(f.weights.bytes),
+                              size_text(f.cache_bytes), size_text(f.working_bytes)));
+  }
   row("tokenizer", f.tokenizer);
   if (!f.tokenizer.empty()) row("chat template", f.chat_template ? "yes" : "no");
   row("adapters", adapter_text(f));

@@ -304,7 +304,9 @@ class Engine::Impl {
     const auto& instance = sequence.request().instance;
     const auto found = models_.find(instance.get());
     if (found != models_.end() && !found->second.instance.expired()) return found->second;
-    const int ceiling = std::max(1, options_.max_step_tokens);
+    const int own = instance->max_step_tokens;
+    const int ceiling =
+        std::max(1, own > 0 ? std::min(own, options_.max_step_tokens) : options_.max_step_tokens);
     return models_.insert_or_assign(instance.get(), ModelState{instance, StepBudget(ceiling), 0})
         .first->second;
   }

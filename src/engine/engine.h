@@ -29,6 +29,7 @@ struct Instance {
   std::shared_ptr<models::LoadedModel> loaded;
   std::shared_ptr<const text::Tokenizer> tokenizer;
   std::unique_ptr<graph::Runner> runner;  // the engine's thread only
+  int max_step_tokens = 0;                // > 0: fewer rows of a step than Options allow, to save memory
 };
 
 enum class FinishReason : std::uint8_t { stop, length, cancelled, deadline };

@@ -253,7 +253,8 @@ TEST_P(Caches, BytesAreWhatWasForetold) {
     advance_in(*runner, *cache, ragged);
     const std::size_t most = cache_bytes(layer.plan(), options, positions, backend_->cache_element_bytes());
     EXPECT_LE(cache->bytes(), most);
-    if (bits == 0 || GetParam().backend == std::string("reference")) EXPECT_EQ(cache->bytes(), most);
+    EXPECT_GE(cache->bytes(), most * positions / (positions + cache_block) / (bits > 0 ? 2 : 1));
+    if (bits == 0 && GetParam().backend == std::string("cpu")) EXPECT_EQ(cache->bytes(), most);
   }
   Layer sliding;
   sliding.spec.window = 10;

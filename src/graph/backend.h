@@ -61,6 +61,13 @@ class Runner {
   virtual Work work() const { return {}; }
 };
 
+// The largest step that is to come.
+struct StepSize {
+  int rows = 1;
+  int out_rows = 1;
+  std::int64_t positions = 1;  // of its longest sequence
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -72,6 +79,14 @@ class Backend {
 
   // Bytes of one cached element without kv_bits.
   virtual int cache_element_bytes() const = 0;
+
+  // Bytes that steps up to this size occupy besides weights and caches: values, activations, outputs.
+  // `forward` is recorded and nothing computed. 0 from backends that do not know. Any thread.
+  virtual std::size_t working_bytes(const Forward& forward, const CachePlan& plan,
+                                    const StepSize& largest) const {
+    static_cast<void>(forward), static_cast<void>(plan), static_cast<void>(largest);
+    return 0;
+  }
 };
 
 enum class Precision : std::uint8_t {

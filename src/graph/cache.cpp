@@ -48,30 +48,60 @@ void check_cache_options(const CachePlan& plan, const CacheOptions& options) {
   }
 }
 
+namespace {
+
+// Of a layer that is no state.
+std::size_t position_bytes(const CacheLayer& layer, const CacheOptions& options, int element_bytes) {
+  std::size_t bytes = 0;
+  for (const int elements : {layer.head_dim, layer.stored_value_size()}) {
+    const auto width = static_cast<std::size_t>(elements);
+    if (options.kv_bits == 0) {
+      bytes += width * static_cast<std::size_t>(element_bytes);
+      continue;
+    }
+    const auto groups = width / static_cast<std::size_t>(std::max(1, kv_group(elements, options)));
+    bytes += width * static_cast<std::size_t>(options.kv_bits) / 8 +
+             2 * groups * static_cast<std::size_t>(element_bytes);
+  }
+  return bytes * static_cast<std::size_t>(layer.kv_heads);
+}
+
+// In whole blocks, of which the first may be half out of sight.
+std::size_t held_positions(const Visibility& visible, std::int64_t positions, int step_rows) {
+  const auto whole = [](std::int64_t n) { return (n + cache_block - 1) / cache_block * cache_block; };
+  std::int64_t held = std::max<std::int64_t>(positions, 0);
+  if (visible.limited()) {
+    const std::int64_t window = std::max(visible.window, visible.chunk);
+    held = std::min(held, window + visible.keep + cache_block + step_rows);
+  }
+  return static_cast<std::size_t>(whole(held));
+}
+
+}  // namespace
+
 std::size_t cache_bytes(const CachePlan& plan, const CacheOptions& options, std::int64_t positions,
-                        int element_bytes) {
+                        int element_bytes, int step_rows) {
   std::size_t sum = 0;
   for (const CacheLayer& layer : plan) {
     if (layer.is_state()) {  // the one that a step reads and the one that it writes
       sum += 2 * static_cast<std::size_t>(layer.state_size) * sizeof(float);
       continue;
     }
-    const Visibility visible = visibility(layer, options);
-    std::int64_t held = positions;
-    if (visible.limited()) {  // whole blocks, of which one may be half out of sight
-      held = std::min(held,
-                      std::int64_t{std::max(visible.window, visible.chunk)} + visible.keep + 2 * cache_block);
-    }
-    const auto heads = static_cast<std::size_t>(layer.kv_heads);
-    for (const int elements : {layer.head_dim, layer.stored_value_size()}) {
-      const auto width = static_cast<std::size_t>(elements);
-      std::size_t vector_bytes = width * static_cast<std::size_t>(element_bytes);
-      if (options.kv_bits > 0) {
-        const auto groups = width / static_cast<std::size_t>(std::max(1, kv_group(elements, options)));
-        vector_bytes = width * static_cast<std::size_t>(options.kv_bits) / 8 +
-                       2 * groups * static_cast<std::size_t>(element_bytes);
-      }
-      sum += static_cast<std::size_t>(std::max<std::int64_t>(held, 0)) * heads * vector_bytes;
+    sum += held_positions(visibility(layer, options), positions, step_rows) *
+           position_bytes(layer, options, element_bytes);
+  }
+  return sum;
+}
+
+std::size_t fork_bytes(const CachePlan& plan, const CacheOptions& options, std::int64_t positions,
+                       int element_bytes) {
+  std::size_t sum = 0;
+  for (const CacheLayer& layer : plan) {
+    if (layer.is_state()) {
+      sum += static_cast<std::size_t>(layer.state_size) * sizeof(float);
+    } else if (forgets(layer, options)) {
+      sum += held_positions(visibility(layer, options), positions, 0) *
+             position_bytes(layer, options, element_bytes);
     }
   }
   return sum;

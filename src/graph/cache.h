@@ -74,9 +74,15 @@ void check_cache_options(const CachePlan& plan, const CacheOptions& options);
 // that divides it; 0 where none does.
 int kv_group(int elements, const CacheOptions& options);
 
-// Bytes that `positions` positions of this plan occupy under these options, for refusing before loading.
+// Bytes that `positions` positions of this plan occupy under these options, in whole blocks, while steps have
+// up to `step_rows` rows: layers with a window hold those besides it.
 std::size_t cache_bytes(const CachePlan& plan, const CacheOptions& options, std::int64_t positions,
-                        int element_bytes);
+                        int element_bytes, int step_rows = 1);
+
+// Bytes that a fork kept at `positions` holds in the end of its own, when the cache it was made from has gone
+// on for long: states, and what windows no longer see.
+std::size_t fork_bytes(const CachePlan& plan, const CacheOptions& options, std::int64_t positions,
+                       int element_bytes);
 
 // All layers of one sequence. Made by a Runner and used only on the engine's thread.
 //

@@ -36,6 +36,14 @@ std::vector<std::int32_t> made_up_tokens(int count, int vocab_size, std::uint64_
 
 constexpr int most_warm_up = 256;  // tokens of a run that does not count
 
+MemoryUse use(const BenchRow& row, const BenchOptions& options) {
+  return {.positions = std::int64_t{row.depth} + std::max(row.prompt_tokens, row.generation_tokens + 1),
+          .sequences = row.batch,
+          .keeps_prefixes = false,
+          .text = false,
+          .cache = options.cache};
+}
+
 class Bench {
  public:
   Bench(Library& library, const OpenModel& model, const BenchOptions& options)
@@ -110,14 +118,15 @@ class Bench {
   }
 
   void describe(const Generated& sum, double phase_us, BenchRow& row) const {
+    const MemoryNeed need = library_.memory_need(model_, use(row, options_));
+    row.cache_bytes = need.cache_bytes();
+    row.predicted_memory_bytes = need.total_bytes();
     const auto cache_at = [&](double positions) {
       return static_cast<double>(graph::cache_bytes(model_.instance->loaded->model->cache_plan(),
                                                     options_.cache, static_cast<std::int64_t>(positions),
                                                     library_.backend().cache_element_bytes())) *
              row.batch;
     };
-    row.cache_bytes = static_cast<std::uint64_t>(
-        cache_at(row.depth + std::max(row.prompt_tokens, row.generation_tokens + 1)));
     if (sum.count == 0) return;
     row.step_ms = sum.step_ms / sum.count;
     row.phases = sum.phases / sum.count;
@@ -227,6 +236,7 @@ Json BenchRow::to_json() const {
           {"overhead_ms", overhead_ms},
           {"read_gbps", read_gbps},
           {"cache_bytes", cache_bytes},
+          {"predicted_memory_bytes", predicted_memory_bytes},
           {"peak_memory_bytes", peak_memory_bytes},
           {"anonymous_memory_bytes", anonymous_memory_bytes}};
 }
@@ -257,17 +267,20 @@ BenchReport bench(Library& library, const OpenModel& model, const BenchOptions& 
   report.backend = library.backend().name();
   report.phase_us = measure_phase_us(report.threads);
   std::vector<BenchRow> rows;
+  MemoryNeed most;
   for (const int p : options.prompt_tokens) {
     for (const int g : options.generation_tokens) {
       for (const int d : options.depth) {
         for (const int b : options.batch) {
           rows.push_back({.prompt_tokens = p, .generation_tokens = g, .depth = d, .batch = b});
-          library.check_cache_fits(model, std::int64_t{b} * (std::int64_t{d} + std::max(p, g) + 1),
-                                   options.cache);
+          library.check_fits(model, use(rows.back(), options));
+          const MemoryNeed need = library.memory_need(model, use(rows.back(), options));
+          if (need.total_bytes() > most.total_bytes()) most = need;
         }
       }
     }
   }
+  if (options.on_memory) options.on_memory(most);
   Bench bench(library, model, options);
   int done = 0;
   const int total = static_cast<int>(rows.size()) * (options.repetitions + 1);

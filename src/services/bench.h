@@ -18,6 +18,7 @@ struct BenchOptions {
   int repetitions = 3;        // after one that does not count
   bool bandwidth = true;      // measure read bandwidth too
   graph::CacheOptions cache;
+  std::function<void(const MemoryNeed& most)> on_memory;  // told before anything is computed
 };
 
 struct BenchRow {
@@ -29,8 +30,9 @@ struct BenchRow {
   double overhead_ms = 0;                            // per step: everything but kernels
   double read_gbps = 0;                              // weights and caches, while generating
   std::uint64_t cache_bytes = 0;                     // of all sequences at the end
-  std::uint64_t peak_memory_bytes = 0;
-  std::uint64_t anonymous_memory_bytes = 0;  // resident and not a view of files
+  std::uint64_t predicted_memory_bytes = 0;          // memory_need()
+  std::uint64_t peak_memory_bytes = 0;               // so far: rows that ran before count too
+  std::uint64_t anonymous_memory_bytes = 0;          // resident and not a view of files
 
   Json to_json() const;
 };

@@ -15,6 +15,7 @@
 #include "services/check_model.h"
 #include "services/local_models.h"
 #include "services/memory.h"
+#include "services/memory_need.h"
 #include "store/aliases.h"
 #include "store/folders.h"
 #include "store/hf_cache.h"
@@ -258,21 +259,23 @@ class Doctor {
       const auto loaded = models::load_model(folder, {.facts_only = true});
       good(name, fmt::format("every file fits: {}, {} of weights", loaded->arch->name,
                              size_text(models::weight_bytes(*loaded))));
-      check_memory_for(name, models::weight_bytes(*loaded));
+      check_memory_for(name, *loaded);
     } catch (const Error& error) {
       problem(name, error.what(), error.hint());
     }
   }
 
-  void check_memory_for(const std::string& name, std::uint64_t bytes) {
+  // As `run` will, for a short conversation.
+  void check_memory_for(const std::string& name, const models::LoadedModel& loaded) {
+    const int context = std::min(short_conversation, loaded.model->info().context_length);
+    const MemoryNeed need = memory_need(loaded, *graph::make_backend(), {.positions = context, .cache = {}});
     const std::uint64_t available = available_memory();
-    if (bytes > available) {
-      problem(
-          name,
-          fmt::format("needs {} for its weights, {} is available", size_text(bytes), size_text(available)),
-          "pome show " + name);
+    const std::string text = fmt::format("{} at {} tokens, {} available", size_text(need.total_bytes()),
+                                         context, size_text(available));
+    if (need.total_bytes() > available) {
+      problem(name, "does not fit into memory: needs " + text, "pome show " + name);
     } else {
-      good(name, fmt::format("fits into memory: {} available", size_text(available)));
+      good(name, "fits into memory: needs " + text);
     }
   }
 

@@ -9,9 +9,6 @@
 namespace pome::services {
 namespace {
 
-// How far an answer without max_tokens is expected to go, when its memory is estimated.
-constexpr int expected_answer_tokens = 4096;
-
 // What the model is asked: a turn of a conversation, or tokens as they are.
 Turn first_turn(const OpenModel& model, const GenerateRequest& request, const Settings& settings) {
   const int given =
@@ -72,6 +69,23 @@ std::shared_ptr<text::Grammar> grammar(const OpenModel& model, const GenerateReq
     throw std::move(error).in(request.regex ? "regex" : "json_schema");
   }
   return nullptr;
+}
+
+// How long prompt and answer may become together. Throws Error(resource) where memory has no room for what is
+// asked for, or for a short conversation.
+int room_for(const Library& library, const OpenModel& model, const GenerateRequest& request,
+             const engine::Request& job) {
+  const std::int64_t context = model.info().context_length;
+  const std::int64_t wanted = job.max_tokens >= 0 ? job.max_tokens : short_conversation;
+  const std::int64_t positions = std::min(static_cast<std::int64_t>(job.prompt.size()) + wanted, context);
+  const MemoryNeed whole = library.memory_need(model, {.positions = positions, .cache = job.cache});
+  MemoryNeed more = whole;
+  more.weight_bytes = more.process_bytes = 0;
+  const std::uint64_t available = library.available_memory();
+  check_memory(more, available);
+  const std::int64_t room = job.max_tokens >= 0 ? context : fitting_positions(more, available, context);
+  if (request.on_memory) request.on_memory(whole, static_cast<int>(room));
+  return static_cast<int>(room);
 }
 
 // Early, rather than after minutes of computing.
@@ -205,10 +219,8 @@ Answer generate(Library& library, const OpenModel& model, const GenerateRequest&
   if (turn.stream) job.shown_tokens = std::move(turn.shown_tokens);
   if (!request.adapter.empty()) job.adapter = library.adapter(model, request.adapter);
 
-  const std::int64_t wanted = job.max_tokens >= 0 ? job.max_tokens : expected_answer_tokens;
   const auto prompt_size = static_cast<std::int64_t>(job.prompt.size());
-  library.check_cache_fits(model, std::min<std::int64_t>(prompt_size + wanted, model.info().context_length),
-                           job.cache);
+  job.context_length = room_for(library, model, request, job);
 
   const bool keeps = !request.prompt_cache_file.empty();
   PromptCacheKey key;

@@ -30,6 +30,9 @@ struct GenerateRequest {
   int logprobs = -1;                 // -1: none; n: each token's and the n most likely
   std::optional<std::chrono::steady_clock::time_point> deadline;
   bool ignore_end = false;
+  // Told what all will occupy, before anything is computed, and at which length of prompt and answer
+  // the answer ends at the latest: less than the model's context where memory has no room for it.
+  std::function<void(const MemoryNeed& need, int context_tokens)> on_memory;
 };
 
 // One thing that happened: the next token; or, with token < 0, progress on the prompt, or more of what the

@@ -7,6 +7,7 @@
 #include "graph/backend.h"
 #include "hub/names.h"
 #include "models/model.h"
+#include "services/memory_need.h"
 #include "services/text_model.h"
 #include "services/tokenizer_kind.h"
 
@@ -174,13 +175,17 @@ class Inspector {
     count_weights(loaded.tensors, loaded.config, summary_.quantization, bits(),
                   {loaded.unused_tensors.begin(), loaded.unused_tensors.end()}, "", facts_.weights);
 
-    const int element_bytes = graph::make_backend()->cache_element_bytes();
-    const graph::CachePlan plan = loaded.model->cache_plan();
     facts_.memory_context = context_tokens_ > 0 ? context_tokens_ : info.context_length;
-    facts_.memory_bytes =
-        facts_.weights.bytes + graph::cache_bytes(plan, cache_, facts_.memory_context, element_bytes);
-    facts_.state_bytes = graph::cache_bytes(plan, cache_, 0, element_bytes);
-    facts_.kv_bytes_per_token = graph::cache_bytes(plan, cache_, 1, element_bytes) - facts_.state_bytes;
+    const MemoryNeed need =
+        memory_need(loaded, *graph::make_backend(), {.positions = facts_.memory_context, .cache = cache_});
+    facts_.memory_bytes = need.total_bytes();
+    facts_.cache_bytes = need.cache_bytes();
+    facts_.working_bytes = need.working_bytes + need.process_bytes;
+    const auto cache_at = [&](std::int64_t positions) {
+      return graph::cache_bytes(need.plan, cache_, positions, need.cache_element_bytes);
+    };
+    facts_.state_bytes = cache_at(0);
+    facts_.kv_bytes_per_token = (cache_at(graph::cache_block) - facts_.state_bytes) / graph::cache_block;
   }
 
   int bits() const { return summary_.quantization.empty() ? 0 : summary_.bits; }
@@ -392,6 +397,8 @@ Json ModelFacts::to_json() const {
           {"state_bytes", state_bytes},
           {"memory_context", or_null(memory_context)},
           {"memory_bytes", or_null(memory_bytes)},
+          {"cache_bytes", or_null(cache_bytes)},
+          {"working_bytes", or_null(working_bytes)},
           {"total_bytes", total_bytes},
           {"files", std::move(list)},
           {"described_files", described_files},

@@ -71,10 +71,12 @@ struct ModelFacts {
   int vocab_size = 0, hidden_size = 0, layers = 0;
   bool tied_embeddings = false;
   std::uint64_t kv_bytes_per_token = 0;
-  std::uint64_t state_bytes = 0;   // of a sequence of whatever length: recurrences, convolutions
-  int memory_context = 0;          // tokens
-  std::uint64_t memory_bytes = 0;  // weights + cache at memory_context
-  std::uint64_t total_bytes = 0;   // of all files
+  std::uint64_t state_bytes = 0;    // of a sequence of whatever length: recurrences, convolutions
+  int memory_context = 0;           // tokens
+  std::uint64_t memory_bytes = 0;   // MemoryNeed at memory_context, of which …
+  std::uint64_t cache_bytes = 0;    // … this is the cache
+  std::uint64_t working_bytes = 0;  // … and this what the program and its steps take
+  std::uint64_t total_bytes = 0;    // of all files
   std::vector<FileFact> files;
   std::vector<std::string> described_files;  // of several GGUF files those that weights are about
   std::string licence;                       // empty: it does not say

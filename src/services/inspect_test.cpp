@@ -28,7 +28,9 @@ TEST(Inspect, CountsADenseModel) {
   EXPECT_EQ(facts.tokenizer, "BPE, 32 tokens");
   EXPECT_FALSE(facts.chat_template);
   EXPECT_EQ(facts.memory_context, 32);
-  EXPECT_EQ(facts.memory_bytes, facts.weights.bytes + 32 * facts.kv_bytes_per_token);
+  EXPECT_EQ(facts.cache_bytes, graph::cache_block * facts.kv_bytes_per_token);  // whole blocks
+  EXPECT_GT(facts.working_bytes, 0U);
+  EXPECT_EQ(facts.memory_bytes, facts.weights.bytes + facts.cache_bytes + facts.working_bytes);
   ASSERT_EQ(facts.files.size(), 4u);
   EXPECT_EQ(facts.files[0].name, "config.json");
   EXPECT_EQ(facts.to_json()["parameters"], facts.weights.parameters);
@@ -103,7 +105,7 @@ TEST(Inspect, TellsWhatGrowsWithTheContextFromWhatDoesNot) {
   // Two layers of 8 heads of 16 by 24, and of 3 rows of 128 + 2·48 channels; one of each is read, one
   // written.
   EXPECT_EQ(facts.state_bytes, 2U * 4 * 2 * (8 * 16 * 24 + 3 * (128 + 2 * 48)));
-  EXPECT_EQ(facts.memory_bytes, facts.weights.bytes + facts.state_bytes);
+  EXPECT_EQ(facts.cache_bytes, facts.state_bytes * 3 / 2);  // and one at the checkpoint of the prompt
 }
 
 TEST(Archs, ListsEveryFamily) {

@@ -92,16 +92,17 @@ std::shared_ptr<OpenModel::Shared> Library::Impl::load(const store::Place& place
   const models::LoadedModel& loaded = *shared->instance->loaded;
   shared->weight_bytes = models::weight_bytes(loaded);
 
-  constexpr int short_conversation = 4096;
-  check_memory(
-      {.subject = place.name,
-       .weight_bytes = shared->weight_bytes,
-       .plan = loaded.model->cache_plan(),
-       .cache = cache,
-       .positions = context_tokens > 0 ? context_tokens
+  shared->instance->max_step_tokens = best_step_rows(loaded, *backend, options.engine.max_step_tokens);
+
+  MemoryNeed need = services::memory_need(
+      loaded, *backend,
+      {.positions = context_tokens > 0 ? context_tokens
                                        : std::min(short_conversation, loaded.model->info().context_length),
-       .cache_element_bytes = backend->cache_element_bytes()},
-      available - std::min(available, weights_in_use()));
+       .step_rows = shared->instance->max_step_tokens,
+       .text = needs == Needs::text,
+       .cache = cache});
+  need.subject = place.name;
+  check_memory(need, available - std::min(available, weights_in_use()));
 
   if (text.valid()) shared->set_text(text.get());
   // The loaded model outlives its runner: Instance declares it first.
@@ -146,19 +147,22 @@ std::shared_ptr<const OpenModel> Library::open(std::string_view model, int conte
   result->instance = result->shared->instance;
   result->text = result->shared->text;
   result->weight_bytes = result->shared->weight_bytes;
-  if (was_open) check_cache_fits(*result, context_tokens, cache);
+  if (was_open) check_fits(*result, {.positions = context_tokens, .cache = cache});
   return result;
 }
 
-void Library::check_cache_fits(const OpenModel& model, std::int64_t positions,
-                               const graph::CacheOptions& cache) const {
-  check_memory({.subject = model.place.name,
-                .weight_bytes = 0,
-                .plan = model.instance->loaded->model->cache_plan(),
-                .cache = cache,
-                .positions = positions,
-                .cache_element_bytes = impl_->backend->cache_element_bytes()},
-               impl_->options.available_memory());
+MemoryNeed Library::memory_need(const OpenModel& model, const MemoryUse& use) const {
+  MemoryUse whole = use;
+  if (whole.step_rows == 0) whole.step_rows = model.instance->max_step_tokens;
+  MemoryNeed need = services::memory_need(*model.instance->loaded, *impl_->backend, whole);
+  need.subject = model.place.name;
+  return need;
+}
+
+void Library::check_fits(const OpenModel& model, const MemoryUse& use) const {
+  MemoryNeed need = memory_need(model, use);
+  need.weight_bytes = need.process_bytes = 0;
+  check_memory(need, impl_->options.available_memory());
 }
 
 int Library::adapter(const OpenModel& model, const fs::path& folder) {

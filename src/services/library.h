@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "graph/backend.h"
 #include "services/memory.h"
+#include "services/memory_need.h"
 #include "services/settings.h"
 #include "services/text_model.h"
 #include "store/resolve.h"
@@ -58,9 +59,12 @@ class Library {
   std::shared_ptr<const OpenModel> open(std::string_view model, int context_tokens = 0,
                                         const graph::CacheOptions& cache = {}, Needs needs = Needs::text);
 
-  // Throws Error(resource) where a sequence of `positions` does not fit into what memory is left.
-  void check_cache_fits(const OpenModel& model, std::int64_t positions,
-                        const graph::CacheOptions& cache) const;
+  // What an open model needs for this use: all of it, though its weights are there.
+  MemoryNeed memory_need(const OpenModel& model, const MemoryUse& use) const;
+
+  // Throws Error(resource) where what this use needs beyond the weights does not fit into what memory is
+  // left.
+  void check_fits(const OpenModel& model, const MemoryUse& use) const;
 
   // The id for requests that use this adapter with this model; loaded once. Throws as models::add_adapter
   // does.

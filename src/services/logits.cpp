@@ -44,7 +44,6 @@ Logits compute_logits(Library& library, const OpenModel& model, std::span<const 
       fail(ErrorKind::usage, "token {} is not in the vocabulary of {} tokens", token, info.vocab_size);
     }
   }
-  library.check_cache_fits(model, count, {});
   const std::uint64_t width =
       std::uint64_t(info.vocab_size) +
       (options.layers ? std::uint64_t(info.num_hidden_layers) * std::uint64_t(info.hidden_size) : 0);
@@ -54,6 +53,8 @@ Logits compute_logits(Library& library, const OpenModel& model, std::span<const 
                 size_text(result_bytes), size_text(available))
         .with_hint("give fewer tokens");
   }
+  const int chunk = static_cast<int>(std::min<std::int64_t>(options.chunk, count));
+  library.check_fits(model, {.positions = count, .step_rows = chunk, .out_rows = chunk, .cache = {}});
 
   const int adapter = options.adapter.empty() ? 0 : library.adapter(model, options.adapter);
   Logits result;

@@ -1,6 +1,5 @@
 #include "services/memory.h"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,10 +7,11 @@
 #include <cstdio>
 #include <optional>
 
-#include "base/error.h"
-#include "base/units.h"
+#include <fmt/format.h>
+
 #ifdef __APPLE__
 #include <mach/mach.h>
+#include <sys/resource.h>
 #endif
 
 namespace pome::services {
@@ -155,40 +155,17 @@ std::uint64_t available_memory() {
 }
 
 std::uint64_t peak_memory_bytes() {
-  rusage usage{};
-  if (::getrusage(RUSAGE_SELF, &usage) != 0) return 0;
 #ifdef __APPLE__
-  return static_cast<std::uint64_t>(usage.ru_maxrss);
+  rusage usage{};
+  return ::getrusage(RUSAGE_SELF, &usage) == 0 ? static_cast<std::uint64_t>(usage.ru_maxrss) : 0;
 #else
-  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+  // Not getrusage's: that begins with the peak of the program that started this one.
+  return number_of(read_pseudo_file("/proc/self/status"), "VmHWM").value_or(0) * 1024;
 #endif
 }
 
 std::uint64_t anonymous_memory_bytes() {
   return number_of(read_pseudo_file("/proc/self/status"), "RssAnon").value_or(0) * 1024;
-}
-
-void check_memory(const MemoryNeed& need, std::uint64_t available_bytes) {
-  const auto total_at = [&](std::int64_t positions) {
-    return need.weight_bytes + graph::cache_bytes(need.plan, need.cache, positions, need.cache_element_bytes);
-  };
-  const std::uint64_t total = total_at(need.positions);
-  if (total <= available_bytes) return;
-  const std::string parts =
-      need.weight_bytes == 0 ? fmt::format("cache of {} tokens", need.positions)
-                             : fmt::format("weights {} + cache {} at {} tokens", size_text(need.weight_bytes),
-                                           size_text(total - need.weight_bytes), need.positions);
-  Error refusal = error(ErrorKind::resource, "{}: needs {} ({}), {} available; nothing was loaded",
-                        need.subject, size_text(total), parts, size_text(available_bytes));
-  // The largest power of two that fits: a figure to remember, and no promise down to the last byte.
-  std::int64_t fitting = 1;
-  while (fitting * 2 < need.positions && total_at(fitting * 2) <= available_bytes) fitting *= 2;
-  if (fitting >= 256 && total_at(fitting) <= available_bytes) {
-    refusal.with_hint(fmt::format("--max-kv-size {} needs {}", fitting, size_text(total_at(fitting))));
-  } else if (need.weight_bytes > available_bytes) {
-    refusal.with_hint(fmt::format("a model with weights below {} would fit", size_text(available_bytes)));
-  }
-  throw refusal;
 }
 
 }  // namespace pome::services

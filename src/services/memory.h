@@ -1,11 +1,9 @@
-// How much memory there is, and whether a model fits.
+// How much memory there is, and how much of it this process has.
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 #include "base/file.h"
-#include "graph/cache.h"
 
 namespace pome::services {
 
@@ -29,19 +27,5 @@ std::uint64_t peak_memory_bytes();
 
 // Resident bytes of this process that are not views of files; 0 where the system does not say.
 std::uint64_t anonymous_memory_bytes();
-
-// What a model is about to occupy.
-struct MemoryNeed {
-  std::string subject;             // the model, for the message
-  std::uint64_t weight_bytes = 0;  // 0: they are there already
-  graph::CachePlan plan;
-  graph::CacheOptions cache;
-  std::int64_t positions = 0;
-  int cache_element_bytes = 0;
-};
-
-// Throws Error(resource) with the numbers where it is more than available_bytes; the hint is a context that
-// would fit, if there is one.
-void check_memory(const MemoryNeed& need, std::uint64_t available_bytes);
 
 }  // namespace pome::services

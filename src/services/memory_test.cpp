@@ -60,32 +60,5 @@ TEST(Memory, TheLeastLimitOfAllGroupsIsWhatThereIs) {
   EXPECT_LE(available_memory(), total_memory());
 }
 
-MemoryNeed need(std::int64_t positions) {
-  // 2 · 8 · 128 elements of 2 bytes in 16 layers: 64 KiB a token.
-  return {.subject = "org/model",
-          .weight_bytes = 100 * mib,
-          .plan = graph::CachePlan(16, {.kv_heads = 8, .head_dim = 128, .window = 0}),
-          .cache = {},
-          .positions = positions,
-          .cache_element_bytes = 2};
-}
-
-TEST(Memory, RefusesWithNumbersAndAContextThatFits) {
-  check_memory(need(4096), 356 * mib);
-  const Error refused = error_of([] { check_memory(need(4096), 300 * mib); });
-  EXPECT_EQ(refused.kind(), ErrorKind::resource);
-  EXPECT_STREQ(
-      refused.what(),
-      "org/model: needs 356.0 MiB (weights 100.0 MiB + cache 256.0 MiB at 4096 tokens), 300.0 MiB available; "
-      "nothing was loaded");
-  EXPECT_EQ(refused.hint(), "--max-kv-size 2048 needs 228.0 MiB");
-}
-
-TEST(Memory, WeightsThatDoNotFitHaveNoContextThatDoes) {
-  const Error refused = error_of([] { check_memory(need(4096), 50 * mib); });
-  EXPECT_EQ(refused.kind(), ErrorKind::resource);
-  EXPECT_EQ(refused.hint(), "a model with weights below 50.0 MiB would fit");
-}
-
 }  // namespace
 }  // namespace pome::services

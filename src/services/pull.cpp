@@ -10,7 +10,9 @@
 #include "hub/names.h"
 #include "hub/partial.h"
 #include "services/memory.h"
+#include "services/memory_need.h"
 #include "services/pull_place.h"
+#include "services/recommend.h"
 #include "services/similar_names.h"
 #include "store/resolve.h"
 
@@ -49,6 +51,17 @@ std::uint64_t bytes_there(const fs::path& unfinished, const hub::RepoFile& file)
   const auto blocks =
       static_cast<std::uint64_t>(std::count(known->written.begin(), known->written.end(), true));
   return std::min(blocks * hub::block_bytes, file.size_bytes);
+}
+
+std::uint64_t memory_needed(const PullPlan& plan, const PullOptions& options) {
+  if (plan.weight_bytes == 0) return 0;
+  graph::CachePlan cache;
+  try {
+    const store::Catalogue catalogue = store::Catalogue::load(options.paths);
+    if (const store::KnownModel* known = catalogue.find(plan.request.id)) cache = cache_plan(*known);
+  } catch (const Error&) {  // without a catalogue no model is known
+  }
+  return distant_memory_need(plan.weight_bytes, std::move(cache), short_conversation).total_bytes();
 }
 
 // The model as it is here, where the Hub cannot be asked.
@@ -225,6 +238,7 @@ Json PullPlan::to_json() const {
           {"free_bytes", free_bytes},
           {"fits_disk", fits_disk()},
           {"weight_bytes", weight_bytes},
+          {"memory_needed_bytes", memory_needed_bytes},
           {"memory_bytes", memory_bytes},
           {"fits_memory", fits_memory()}};
 }
@@ -265,6 +279,7 @@ PullPlan plan_pull(const PullRequest& request, const PullOptions& options) {
   plan.all_files = plan.files.size() == files.size();
   plan.free_bytes = free_bytes(plan.folder);
   plan.memory_bytes = available_memory();
+  plan.memory_needed_bytes = memory_needed(plan, options);
   return plan;
 }
 

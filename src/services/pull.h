@@ -35,9 +35,12 @@ struct PullPlan {
   std::uint64_t total_bytes = 0, needed_bytes = 0, weight_bytes = 0;
   std::uint64_t free_bytes = 0;    // of the disk
   std::uint64_t memory_bytes = 0;  // that is available now
+  // What the model will take of it with a short conversation, as far as it is known before it is here:
+  // without the cache of models that the catalogue does not know. 0: there are no weights.
+  std::uint64_t memory_needed_bytes = 0;
 
   bool fits_disk() const { return needed_bytes + needed_bytes / 100 <= free_bytes; }
-  bool fits_memory() const { return weight_bytes <= memory_bytes; }
+  bool fits_memory() const { return memory_needed_bytes <= memory_bytes; }
   Json to_json() const;
 };
 

@@ -5,17 +5,12 @@
 
 #include "base/error.h"
 #include "graph/cache.h"
+#include "services/memory_need.h"
 #include "services/search.h"
 #include "store/hf_cache.h"
 
 namespace pome::services {
 namespace {
-
-// Caches hold float16 by default.
-constexpr int cache_element_bytes = 2;
-// The program, its tokenizer and the rows that are computed: what the smallest model occupies too, and a
-// little more.
-constexpr std::uint64_t working_bytes = std::uint64_t{48} << 20;
 
 struct TaskRow {
   std::string_view name;
@@ -23,15 +18,6 @@ struct TaskRow {
 };
 constexpr TaskRow tasks[]{{"chat", 8},  {"code", 8},   {"quality", 3}, {"speed", 40},
                           {"embed", 0}, {"rerank", 0}, {"image", 0},   {"music", 0}};
-
-std::uint64_t cache_bytes_at(const store::KnownModel& model, int context) {
-  graph::CachePlan plan;
-  for (const store::KnownCache& alike : model.cache) {
-    plan.insert(plan.end(), static_cast<std::size_t>(std::max(alike.layers, 0)),
-                {.kv_heads = alike.kv_heads, .head_dim = alike.head_dim, .window = alike.window});
-  }
-  return graph::cache_bytes(plan, {}, context, cache_element_bytes);
-}
 
 bool is_here(const store::Paths& paths, const std::string& repo) {
   const fs::path snapshots = store::CachedRepo(paths.hf_cache, repo).snapshots();
@@ -66,16 +52,25 @@ std::string today() {
 
 }  // namespace
 
+graph::CachePlan cache_plan(const store::KnownModel& model) {
+  graph::CachePlan plan;
+  for (const store::KnownCache& alike : model.cache) {
+    plan.insert(plan.end(), static_cast<std::size_t>(std::max(alike.layers, 0)),
+                {.kv_heads = alike.kv_heads, .head_dim = alike.head_dim, .window = alike.window});
+  }
+  return plan;
+}
+
 std::uint64_t predicted_memory(const store::KnownModel& model, const store::KnownRepo& repo, int context) {
-  return repo.bytes + cache_bytes_at(model, context) + working_bytes;
+  return distant_memory_need(repo.bytes, cache_plan(model), context).total_bytes();
 }
 
 double predicted_speed(const store::KnownModel& model, const store::KnownRepo& repo, int context,
                        double read_gbps) {
   if (model.cache.empty() || model.parameters == 0) return 0;
   const double active = static_cast<double>(model.active_parameters) / static_cast<double>(model.parameters);
-  const double bytes =
-      static_cast<double>(repo.bytes) * active + static_cast<double>(cache_bytes_at(model, context));
+  const std::uint64_t cache = distant_memory_need(0, cache_plan(model), context).cache_bytes();
+  const double bytes = static_cast<double>(repo.bytes) * active + static_cast<double>(cache);
   return bytes > 0 ? read_gbps * 1e9 / bytes : 0;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "graph/cache.h"
 #include "hub/hub.h"
 #include "store/catalogue.h"
 #include "store/paths.h"
@@ -48,6 +49,9 @@ struct Recommendation {
 
   Json to_json() const;
 };
+
+// As the catalogue knows it; empty where it does not.
+graph::CachePlan cache_plan(const store::KnownModel& model);
 
 // What `repo` occupies in memory with a sequence of `context` tokens.
 std::uint64_t predicted_memory(const store::KnownModel& model, const store::KnownRepo& repo, int context);

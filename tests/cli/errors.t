@@ -132,7 +132,7 @@ Every kind of error has its exit code, and says what would help. (130, interrupt
     hint: shorten the prompt
   [exit 6: resource]
   $ pome bench broken/sound -p 8 -g 8 --depth 2000000000
-  error: broken/sound: needs … GiB (weights 12.7 KiB + cache … GiB at 2000000016 tokens), … available; nothing was loaded
+  error: broken/sound: needs … GiB (weights 12.7 KiB + cache … GiB at 2000000016 tokens + … to work with), … available; nothing was loaded
     hint: --max-kv-size … needs …
   [exit 6: resource]
   $ pome help > /dev/full

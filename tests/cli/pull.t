@@ -5,7 +5,7 @@ Models come from the Hub. Here it is a small one on this machine (tests/fakehub)
     model.safetensors      13.8 KiB
     tokenizer.json         679 B
     tokenizer_config.json  74 B
-  example/tiny@…: 4 files, 14.9 KiB; 14.9 KiB to fetch, … free on disk; weights of 13.8 KiB fit into the … of memory available now
+  example/tiny@…: 4 files, 14.9 KiB; 14.9 KiB to fetch, … free on disk; weights of 13.8 KiB, running takes about … MiB: fits into the … of memory available now
 
 What goes to stdout is the folder and nothing else.
 

@@ -48,7 +48,7 @@ A wrong name gets names that exist.
 With --bits a model's name stands for the repository that was made from it.
 
   $ pome pull maker/Tiny-Instruct --bits 4 --plan | tail -1
-  example/Tiny-Instruct-4bit@…: 7 files, 3.6 MiB; 3.6 MiB to fetch, … free on disk; weights of 3.5 MiB fit into the … of memory available now
+  example/Tiny-Instruct-4bit@…: 7 files, 3.6 MiB; 3.6 MiB to fetch, … free on disk; weights of 3.5 MiB, running takes about … MiB: fits into the … of memory available now
   $ pome pull maker/Tiny-Instruct --bits 3
   error: maker/Tiny-Instruct: the Hub has no repository of it with 3 bits in MLX format
     hint: there is example/Tiny-Instruct-4bit (4 bit), example/Tiny-Instruct-bf16 (16 bit)

@@ -136,6 +136,15 @@ class CpuBackend final : public Backend {
   }
   int cache_element_bytes() const override { return precision_ == Precision::exact ? 4 : 2; }
 
+  std::size_t working_bytes(const Forward& forward, const CachePlan& plan,
+                            const StepSize& largest) const override {
+    cpu::Recorder recorder({.rows = largest.rows, .out_rows = largest.out_rows, .layer_outputs = false},
+                           plan);
+    forward(recorder);
+    const cpu::Program program = cpu::fuse(recorder.recording(), arithmetic(precision_), pool_->size());
+    return cpu::working_bytes(program, largest.positions, pool_->size());
+  }
+
  private:
   Precision precision_;
   std::shared_ptr<ThreadPool> pool_;

@@ -217,10 +217,6 @@ std::unique_ptr<Cache> CpuCache::fork(int n) const {
   return copy;
 }
 
-int CpuCache::held_in(std::size_t block) const {
-  return std::min(cache_block, length_ - static_cast<int>(block) * cache_block);
-}
-
 std::size_t CpuCache::bytes() const {
   std::size_t sum = 0;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
@@ -233,10 +229,10 @@ std::size_t CpuCache::bytes() const {
       position += kernels::vector_bytes(type_, elements) +
                   kernels::scale_bytes(type_, elements, shared_group(shape, options_));
     }
-    position *= static_cast<std::size_t>(shape.kv_heads);
-    for (std::size_t b = 0; b < layers_[i].blocks.size(); ++b) {
-      if (layers_[i].blocks[b] != nullptr) sum += position * static_cast<std::size_t>(held_in(b));
-    }
+    const auto block = position * vectors_of(shape);
+    sum += block * static_cast<std::size_t>(
+                       std::count_if(layers_[i].blocks.begin(), layers_[i].blocks.end(),
+                                     [](const std::shared_ptr<KvBlock>& held) { return held != nullptr; }));
   }
   return sum;
 }

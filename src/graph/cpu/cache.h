@@ -95,7 +95,6 @@ class CpuCache final : public Cache {
   Visibility visible(std::size_t layer) const { return visibility(plan_[layer], options_); }
   int first_held(std::size_t layer) const;  // start of the unbroken run of blocks that ends the layer
   bool can_resume(int n) const;
-  int held_in(std::size_t block) const;  // positions
   void put(Layer& layer, std::size_t index, std::shared_ptr<KvBlock> block);
 
   CachePlan plan_;

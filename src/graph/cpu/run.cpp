@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <new>
 
 namespace pome::graph::cpu {
@@ -10,7 +11,60 @@ namespace {
 constexpr std::align_val_t alignment{64};
 constexpr std::size_t most_scratch_bytes = std::size_t{64} << 20;
 
+kernels::AttentionSpec attention_spec(const Phase& phase, const Visibility& visible) {
+  const Attention& attention = phase.attention;
+  return {.heads = attention.heads,
+          .kv_heads = attention.kv_heads,
+          .head_dim = attention.head_dim,
+          .value_dim = attention.value_dim,
+          .scale = attention.scale,
+          .causal = attention.causal,
+          .window = visible.window,
+          .keep = visible.keep,
+          .chunk = visible.chunk,
+          .sparse = {.block = attention.sparse.block,
+                     .local = attention.sparse.local,
+                     .stride = attention.sparse.stride,
+                     .head_step = attention.sparse.head_step},
+          .soft_cap = attention.soft_cap,
+          .sinks = phase.sinks.empty() ? nullptr : phase.sinks.data()};
+}
+
+// Of a step of one sequence, for spreading few rows over all threads: 0 where they are spread without, or
+// where it would be more than is worth keeping.
+std::size_t scratch_bytes(const kernels::AttentionSpec& spec, const kernels::AttentionRows& rows,
+                          int threads) {
+  if (attention_units(spec, rows) >= 2 * threads) return 0;
+  const std::size_t bytes = (attention_scratch_bytes(spec, rows) + 0xffff) & ~std::size_t{0xffff};
+  return bytes <= most_scratch_bytes ? bytes : 0;
+}
+
 }  // namespace
+
+std::size_t working_bytes(const Program& program, std::int64_t positions, int threads) {
+  const Shape& shape = program.shape;
+  std::size_t bytes = program.arena_bytes;
+  for (const Rope& rope : program.ropes) {
+    bytes += static_cast<std::size_t>(shape.rows) * static_cast<std::size_t>(rope.dims) * sizeof(float);
+  }
+  for (const Output& output : program.outputs) {
+    bytes += static_cast<std::size_t>(shape.count(output.rows)) * static_cast<std::size_t>(output.width) *
+             sizeof(float);
+  }
+  const auto length = static_cast<int>(std::min<std::int64_t>(positions, std::numeric_limits<int>::max()));
+  std::size_t scratch = 0;
+  for (const Phase& phase : program.phases) {
+    if (phase.kind != PhaseKind::attention) continue;
+    const Attention& attention = phase.attention;
+    const kernels::AttentionSpec spec =
+        attention_spec(phase, visibility({.window = attention.window, .chunk = attention.chunk}, {}));
+    for (int rows = 1; rows <= std::min(shape.rows, length); ++rows) {
+      const kernels::AttentionRows last{.rows = rows, .first_position = length - rows, .length = length};
+      scratch = std::max(scratch, scratch_bytes(spec, last, threads));
+    }
+  }
+  return bytes + scratch;
+}
 
 Arena::~Arena() { ::operator delete(bytes_, alignment); }
 
@@ -130,21 +184,7 @@ void Executor::run_attention(const Phase& phase) {
     const Visibility visible =
         visibility({.window = attention.window, .chunk = attention.chunk}, caches_[s]->options());
     const int past = caches_[s]->length();
-    return Job{{.heads = attention.heads,
-                .kv_heads = attention.kv_heads,
-                .head_dim = attention.head_dim,
-                .value_dim = attention.value_dim,
-                .scale = attention.scale,
-                .causal = attention.causal,
-                .window = visible.window,
-                .keep = visible.keep,
-                .chunk = visible.chunk,
-                .sparse = {.block = attention.sparse.block,
-                           .local = attention.sparse.local,
-                           .stride = attention.sparse.stride,
-                           .head_step = attention.sparse.head_step},
-                .soft_cap = attention.soft_cap,
-                .sinks = phase.sinks.empty() ? nullptr : phase.sinks.data()},
+    return Job{attention_spec(phase, visible),
                caches_[s]->view(attention.layer),
                {.q = at(phase.input, segment.begin),
                 .q_stride = phase.input.stride,
@@ -163,9 +203,9 @@ void Executor::run_attention(const Phase& phase) {
   }
   if (step_->segments.size() == 1 && units < 2 * pool_.size()) {
     const Job job = job_of(0);
-    const std::size_t bytes = (attention_scratch_bytes(job.spec, job.rows) + 0xffff) & ~std::size_t{0xffff};
-    // Without scratch the bits are the same and fewer threads take part; it is kept, so it must stay small.
-    std::byte* scratch = bytes <= most_scratch_bytes ? scratch_.room_for(bytes) : nullptr;
+    // Without scratch the bits are the same and fewer threads take part.
+    const std::size_t bytes = scratch_bytes(job.spec, job.rows, pool_.size());
+    std::byte* scratch = bytes > 0 ? scratch_.room_for(bytes) : nullptr;
     attend(pool_, job.spec, job.cache, job.rows, scratch);
     return;
   }

@@ -32,6 +32,10 @@ struct ExpertProduct {
   View out;
 };
 
+// Bytes that an Executor keeps once it has run this program on so many threads, over up to `positions`
+// positions of a sequence: the arena, tables of rotations, attention's scratch memory, and the outputs.
+std::size_t working_bytes(const Program& program, std::int64_t positions, int threads);
+
 class Executor {
  public:
   explicit Executor(ThreadPool& pool) : pool_(pool) {}
