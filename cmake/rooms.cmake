@@ -37,7 +37,7 @@ function(pome_test target)
   target_compile_definitions(${target} PRIVATE POME_SOURCE_DIR="${PROJECT_SOURCE_DIR}" POME_BINARY_DIR="${PROJECT_BINARY_DIR}")
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   # Goldens run family by family (tests/CMakeLists.txt): a process for each of their thousands would take minutes.
-  gtest_discover_tests(${target} TEST_PREFIX "${target}/" TEST_FILTER "-Cases/Golden.*" DISCOVERY_MODE PRE_TEST
+  gtest_discover_tests(${target} TEST_PREFIX "${target}/" TEST_FILTER "-Cases/*" DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
 endfunction()
 
