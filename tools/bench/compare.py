@@ -172,7 +172,7 @@ def speed_rows(results, cases):
         for test in [t for t, wanted in (("prompt", case.prompt), ("generate", case.generate)) if wanted]:
             of = lambda who: spread([entry[who][test] for entry in rounds if who in entry])
             share = "–" if test == "prompt" else " / ".join(
-                spread([entry[mode]["share"] for entry in rounds], 2) for mode in case.modes)
+                spread([entry[mode]["share"] for entry in rounds if mode in entry], 2) for mode in case.modes)
             yield [case.model, str(case.threads), test_name(case, test), *(of(mode) for mode in MODES),
                    " / ".join(f"{peer} {of(peer)}" for peer in case.peers if peer in rounds[0]) or "–",
                    *(ratio(rounds, mode, test, case.peers) for mode in MODES), share]
@@ -199,7 +199,7 @@ def page(results):
     bandwidths = {}
     for case in CASES:
         for entry in results.get(case.name, []):
-            for mode in case.modes:
+            for mode in set(case.modes) & set(entry):  # of kept rows, maybe not all
                 bandwidths.setdefault(case.threads, []).append(entry[mode]["bandwidth"])
     parts = [f"Machine: {machine()}; memory reads " + ", ".join(
         f"{statistics.mean(values):.0f} GB/s on {threads} thread{'s' if threads > 1 else ''}"
