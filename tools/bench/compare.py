@@ -236,10 +236,11 @@ def page(results):
     return "\n\n".join(parts)
 
 
-def write_page(results):
-    text = PAGE.read_text()
-    begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
-    PAGE.write_text(text[:begin] + "\n\n" + page(results) + "\n\n" + text[end:])
+def put_figures(page, begin, figures):
+    """Between the marks of a page of docs/; what stands around them stays."""
+    text = page.read_text()
+    start, end = text.index(begin) + len(begin), text.index(END)
+    page.write_text(text[:start] + "\n\n" + figures + "\n\n" + text[end:])
 
 
 def main():
@@ -279,7 +280,7 @@ def main():
             (entry[peer]["build"] for case in CASES for entry in results.get(case.name, []) for peer in case.peers
              if peer in entry), "")
         kept.write_text(json.dumps(results, indent=1))
-        write_page(results)
+        put_figures(PAGE, BEGIN, page(results))
     if results:
         print(page(results))
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import memory_models
-from compare import ROOT, machine, run, table
+from compare import ROOT, machine, put_figures, run, table
 
 PAGE = ROOT / "docs" / "memory.md"
-BEGIN, END = "<!-- figures: ./dev bench memory -->", "<!-- end of figures -->"
+BEGIN = "<!-- figures: ./dev bench memory -->"
 
 
 @dataclass
@@ -88,12 +88,6 @@ def page(results):
         table(["model and use", "weights", "cache", "foretold", "peak", "error"], rows)])
 
 
-def write_page(results):
-    text = PAGE.read_text()
-    begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
-    PAGE.write_text(text[:begin] + "\n\n" + page(results) + "\n\n" + text[end:])
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", metavar="CASE")
@@ -118,7 +112,7 @@ def main():
         found = results["cases"][case.name]
         print(f"{case.name}: foretold {found['foretold'] / 2**20:.0f}, peak {found['peak'] / 2**20:.0f} MiB",
               file=sys.stderr)
-        write_page(results)
+        put_figures(PAGE, BEGIN, page(results))
 
 
 if __name__ == "__main__":
