@@ -40,6 +40,21 @@ inline int rows_of_next_tile(int rows, int largest) {
   return (rows + tiles - 1) / tiles;
 }
 
+// Level::multiply for tiles of up to 4 rows: multiply_tile<Rows>(panel, tile).
+template <class Level>
+inline void multiply_up_to_four(const Panel& panel, const Tile& tile, int rows) {
+  switch (rows) {
+    case 1:
+      return Level::template multiply_tile<1>(panel, tile);
+    case 2:
+      return Level::template multiply_tile<2>(panel, tile);
+    case 3:
+      return Level::template multiply_tile<3>(panel, tile);
+    default:
+      return Level::template multiply_tile<4>(panel, tile);
+  }
+}
+
 // Level: panel_rows; largest_tile; bytes; fill(panel, w, x, first_row); multiply(panel, tile, rows).
 template <class Level>
 inline void walk_panels(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride,

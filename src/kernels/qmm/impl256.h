@@ -311,16 +311,7 @@ struct Gemm {
   }
 
   static void multiply(const Panel& panel, const Tile& tile, int rows) {
-    switch (rows) {
-      case 1:
-        return multiply_tile<1>(panel, tile);
-      case 2:
-        return multiply_tile<2>(panel, tile);
-      case 3:
-        return multiply_tile<3>(panel, tile);
-      default:
-        return multiply_tile<4>(panel, tile);
-    }
+    multiply_up_to_four<Gemm>(panel, tile, rows);
   }
 };
 
