@@ -3,7 +3,7 @@
 //
 // Tiles of up to 4 rows of x by 4 of W, codes decoded in registers once for all of the rows of x.
 #include "kernels/avx512.h"
-#include "kernels/fp4/levels.h"
+#include "kernels/fp4/impl.h"
 
 namespace pome::kernels::fp4::avx512vnni {
 namespace {
@@ -122,43 +122,6 @@ struct Tile {
   }
 };
 
-template <int Planes, int Group, int M>
-void multiply_rows(const Fp4Matrix& w, const Activations& x, int m, float* y, std::int64_t y_stride,
-                   int begin, int end) {
-  const std::int64_t row_bytes = w.columns / 2, groups = w.columns / Group;
-  const std::int64_t at_once = largest_columns * row_bytes;
-  const std::uint8_t* ahead = w.codes + begin * row_bytes + (at_once > near_bytes ? at_once : near_bytes);
-  int n = begin;
-  for (; n + largest_columns <= end; n += largest_columns) {
-    Tile<Planes, Group, M, largest_columns>{w, x, row_bytes, groups}.multiply(m, n, ahead, y, y_stride);
-  }
-  for (; n < end; ++n) Tile<Planes, Group, M, 1>{w, x, row_bytes, groups}.multiply(m, n, ahead, y, y_stride);
-}
-
-template <int Planes, int Group>
-void multiply_all(const Fp4Matrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
-                  int end) {
-  constexpr int panel = 32;  // rows of W that stay in cache from one tile of x to the next
-  for (int n = begin; n < end; n += x.rows > 4 ? panel : end - begin) {
-    const int last = x.rows > 4 && end - n > panel ? n + panel : end;
-    int m = 0;
-    for (; m + 4 <= x.rows; m += 4) multiply_rows<Planes, Group, 4>(w, x, m, y, y_stride, n, last);
-    switch (x.rows - m) {
-      case 1:
-        multiply_rows<Planes, Group, 1>(w, x, m, y, y_stride, n, last);
-        break;
-      case 2:
-        multiply_rows<Planes, Group, 2>(w, x, m, y, y_stride, n, last);
-        break;
-      case 3:
-        multiply_rows<Planes, Group, 3>(w, x, m, y, y_stride, n, last);
-        break;
-      default:
-        break;
-    }
-  }
-}
-
 // 32 words: bytes 0 of the even ones, then of the odd ones.
 inline void deal(__m512i words, std::int8_t* to) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(words));
@@ -166,62 +129,72 @@ inline void deal(__m512i words, std::int8_t* to) {
                    _mm512_cvtepi32_epi8(_mm512_srli_epi32(words, 16)));
 }
 
-template <int Planes>
-void quantize_row(const float* x, const Activations& to, int row) {
-  auto* q = static_cast<std::int8_t*>(to.q) + row * to.stride * Planes;
-  float* scales = to.scale + std::int64_t{row} * to.units;
-  float* sums = to.sum + std::int64_t{row} * to.units;
-  const auto levels = static_cast<float>(to.format.levels);
-  for (int k = 0; k < to.units * 8; k += group_of_x) {
-    const int count = to.columns > k ? to.columns - k : 0;
-    const __m512 v0 = _mm512_maskz_loadu_ps(first_lanes(count), x + k);
-    const __m512 v1 = _mm512_maskz_loadu_ps(first_lanes(count > 16 ? count - 16 : 0), x + k + 16);
-    const __m512i all = _mm512_set1_epi32(0x7fffffff);
-    const unsigned bits = _mm512_reduce_max_epu32(_mm512_max_epu32(
-        _mm512_and_si512(_mm512_castps_si512(v0), all), _mm512_and_si512(_mm512_castps_si512(v1), all)));
-    const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int>(bits))));
-    const bool finite = bits < 0x7f800000, there = finite && largest >= smallest_magnitude;
-    const __m512 reciprocal = _mm512_set1_ps(levels / largest);
-    __m512i words = _mm512_setzero_si512();
-    if (there) {
-      const __m512i a = _mm512_cvtps_epi32(_mm512_mul_ps(v0, reciprocal));
-      const __m512i b = _mm512_cvtps_epi32(_mm512_mul_ps(v1, reciprocal));
-      words =
-          _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi32_epi16(a)), _mm512_cvtepi32_epi16(b), 1);
+struct Level {
+  static constexpr int panel = 32;
+
+  template <int Planes, int Group, int M>
+  static void multiply_rows(const Fp4Matrix& w, const Activations& x, int m, float* y, std::int64_t y_stride,
+                            int begin, int end) {
+    const std::int64_t row_bytes = w.columns / 2, groups = w.columns / Group;
+    const std::int64_t at_once = largest_columns * row_bytes;
+    const std::uint8_t* ahead = w.codes + begin * row_bytes + (at_once > near_bytes ? at_once : near_bytes);
+    int n = begin;
+    for (; n + largest_columns <= end; n += largest_columns) {
+      Tile<Planes, Group, M, largest_columns>{w, x, row_bytes, groups}.multiply(m, n, ahead, y, y_stride);
     }
-    std::int8_t* at = q + std::int64_t{k / chunk} * chunk * Planes + k % chunk / 2;
-    if constexpr (Planes == 2) {
-      deal(_mm512_srli_epi16(_mm512_add_epi16(words, _mm512_set1_epi16(128)), 8), at);
-      at += chunk;
+    for (; n < end; ++n) {
+      Tile<Planes, Group, M, 1>{w, x, row_bytes, groups}.multiply(m, n, ahead, y, y_stride);
     }
-    deal(words, at);
-    __m512i sum = _mm512_madd_epi16(words, _mm512_set1_epi16(-offset));
-    sum = _mm512_add_epi32(sum, _mm512_shuffle_epi32(sum, _MM_PERM_BADC));
-    sum = _mm512_add_epi32(sum, _mm512_shuffle_epi32(sum, _MM_PERM_CDAB));
-    const __m512i of_eights =
-        _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), sum);
-    _mm_storeu_ps(sums + k / 8, _mm_cvtepi32_ps(_mm512_castsi512_si128(of_eights)));
-    _mm_storeu_ps(scales + k / 8, _mm_set1_ps(there    ? largest / levels * 0.5f
-                                              : finite ? 0.0f
-                                                       : __builtin_nanf("")));
   }
-}
+
+  template <int Planes>
+  static void quantize_row(const float* x, const Activations& to, int row) {
+    auto* q = static_cast<std::int8_t*>(to.q) + row * to.stride * Planes;
+    float* scales = to.scale + std::int64_t{row} * to.units;
+    float* sums = to.sum + std::int64_t{row} * to.units;
+    const auto levels = static_cast<float>(to.format.levels);
+    for (int k = 0; k < to.units * 8; k += group_of_x) {
+      const int count = to.columns > k ? to.columns - k : 0;
+      const __m512 v0 = _mm512_maskz_loadu_ps(first_lanes(count), x + k);
+      const __m512 v1 = _mm512_maskz_loadu_ps(first_lanes(count > 16 ? count - 16 : 0), x + k + 16);
+      const __m512i all = _mm512_set1_epi32(0x7fffffff);
+      const unsigned bits = _mm512_reduce_max_epu32(_mm512_max_epu32(
+          _mm512_and_si512(_mm512_castps_si512(v0), all), _mm512_and_si512(_mm512_castps_si512(v1), all)));
+      const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int>(bits))));
+      const bool finite = bits < 0x7f800000, there = finite && largest >= smallest_magnitude;
+      const __m512 reciprocal = _mm512_set1_ps(levels / largest);
+      __m512i words = _mm512_setzero_si512();
+      if (there) {
+        const __m512i a = _mm512_cvtps_epi32(_mm512_mul_ps(v0, reciprocal));
+        const __m512i b = _mm512_cvtps_epi32(_mm512_mul_ps(v1, reciprocal));
+        words =
+            _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi32_epi16(a)), _mm512_cvtepi32_epi16(b), 1);
+      }
+      std::int8_t* at = q + std::int64_t{k / chunk} * chunk * Planes + k % chunk / 2;
+      if constexpr (Planes == 2) {
+        deal(_mm512_srli_epi16(_mm512_add_epi16(words, _mm512_set1_epi16(128)), 8), at);
+        at += chunk;
+      }
+      deal(words, at);
+      __m512i sum = _mm512_madd_epi16(words, _mm512_set1_epi16(-offset));
+      sum = _mm512_add_epi32(sum, _mm512_shuffle_epi32(sum, _MM_PERM_BADC));
+      sum = _mm512_add_epi32(sum, _mm512_shuffle_epi32(sum, _MM_PERM_CDAB));
+      const __m512i of_eights =
+          _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), sum);
+      _mm_storeu_ps(sums + k / 8, _mm_cvtepi32_ps(_mm512_castsi512_si128(of_eights)));
+      _mm_storeu_ps(scales + k / 8, _mm_set1_ps(there    ? largest / levels * 0.5f
+                                                : finite ? 0.0f
+                                                         : __builtin_nanf("")));
+    }
+  }
+};
 
 }  // namespace
 
-void quantize(const float* x, const Activations& to, int row) {
-  if (to.format.storage == Storage::fp4_bytes) return quantize_row<1>(x, to, row);
-  quantize_row<2>(x, to, row);
-}
+void quantize(const float* x, const Activations& to, int row) { quantize_any<Level>(x, to, row); }
 
 void multiply(const Fp4Matrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin, int end) {
-  const bool fast = x.format.storage == Storage::fp4_bytes;
-  if (w.group == 32) {
-    return fast ? multiply_all<1, 32>(w, x, y, y_stride, begin, end)
-                : multiply_all<2, 32>(w, x, y, y_stride, begin, end);
-  }
-  fast ? multiply_all<1, 16>(w, x, y, y_stride, begin, end)
-       : multiply_all<2, 16>(w, x, y, y_stride, begin, end);
+  multiply_any<Level>(w, x, y, y_stride, begin, end);
 }
 
 }  // namespace pome::kernels::fp4::avx512vnni

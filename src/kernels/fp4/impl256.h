@@ -63,120 +63,103 @@ inline void load_scales(const std::uint8_t* p, int count, __m256 (&out)[2]) {
   }
 }
 
-template <int Planes, int Group, int M>
-void multiply_rows(const Fp4Matrix& w, const Activations& x, int m, float* y, std::int64_t y_stride,
-                   int begin, int end) {
-  const std::int64_t row_bytes = w.columns / 2, groups = w.columns / Group;
-  const __m256i low = _mm256_set1_epi8(15);
-  const __m256i values =
-      _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
-  for (int n = begin; n < end; ++n) {
-    __m256 sums[M][2];
-    for (int r = 0; r < M; ++r) sums[r][0] = sums[r][1] = _mm256_setzero_ps();
-    for (int k = 0; k < w.columns; k += chunk) {
-      const int left = w.columns - k;
-      const std::uint8_t* p = w.codes + n * row_bytes + k / 2;
-      std::uint8_t part[chunk / 2];
-      __m256 scales[2];
-      load_scales<Group>(w.scales + n * groups + k / Group, left / Group, scales);
-      if (left < chunk) {
-        __builtin_memset(part, 0, sizeof part);
-        __builtin_memcpy(part, p, static_cast<unsigned>(left / 2));
-        p = part;
-      } else {
-        _mm_prefetch(reinterpret_cast<const char*>(p + ahead_bytes), _MM_HINT_T0);
-      }
-      const std::int8_t* q = static_cast<const std::int8_t*>(x.q) + m * x.stride * Planes + k * Planes;
-      const std::int64_t unit = std::int64_t{m} * x.units + k / 8;
-      for (int h = 0; h < 2; ++h) {
-        const __m256i codes = load(p + 32 * h);
-        const __m256i even = _mm256_shuffle_epi8(values, _mm256_and_si256(codes, low));
-        const __m256i odd = _mm256_shuffle_epi8(values, _mm256_and_si256(_mm256_srli_epi16(codes, 4), low));
+struct Level {
+  static constexpr int panel = 16;
+
+  template <int Planes, int Group, int M>
+  static void multiply_rows(const Fp4Matrix& w, const Activations& x, int m, float* y, std::int64_t y_stride,
+                            int begin, int end) {
+    const std::int64_t row_bytes = w.columns / 2, groups = w.columns / Group;
+    const __m256i low = _mm256_set1_epi8(15);
+    const __m256i values =
+        _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
+    for (int n = begin; n < end; ++n) {
+      __m256 sums[M][2];
+      for (int r = 0; r < M; ++r) sums[r][0] = sums[r][1] = _mm256_setzero_ps();
+      for (int k = 0; k < w.columns; k += chunk) {
+        const int left = w.columns - k;
+        const std::uint8_t* p = w.codes + n * row_bytes + k / 2;
+        std::uint8_t part[chunk / 2];
+        __m256 scales[2];
+        load_scales<Group>(w.scales + n * groups + k / Group, left / Group, scales);
+        if (left < chunk) {
+          __builtin_memset(part, 0, sizeof part);
+          __builtin_memcpy(part, p, static_cast<unsigned>(left / 2));
+          p = part;
+        } else {
+          _mm_prefetch(reinterpret_cast<const char*>(p + ahead_bytes), _MM_HINT_T0);
+        }
+        const std::int8_t* q = static_cast<const std::int8_t*>(x.q) + m * x.stride * Planes + k * Planes;
+        const std::int64_t unit = std::int64_t{m} * x.units + k / 8;
+        for (int h = 0; h < 2; ++h) {
+          const __m256i codes = load(p + 32 * h);
+          const __m256i even = _mm256_shuffle_epi8(values, _mm256_and_si256(codes, low));
+          const __m256i odd = _mm256_shuffle_epi8(values, _mm256_and_si256(_mm256_srli_epi16(codes, 4), low));
 #pragma clang loop unroll(full)
-        for (int r = 0; r < M; ++r) {
-          const __m256i t = products<Planes>(even, odd, q + r * x.stride * Planes + 32 * h);
-          const std::int64_t at = unit + std::int64_t{r} * x.units + 8 * h;
-          const __m256 sum = _mm256_add_ps(_mm256_cvtepi32_ps(t), _mm256_loadu_ps(x.sum + at));
-          sums[r][h] =
-              _mm256_fmadd_ps(sum, _mm256_mul_ps(scales[h], _mm256_loadu_ps(x.scale + at)), sums[r][h]);
+          for (int r = 0; r < M; ++r) {
+            const __m256i t = products<Planes>(even, odd, q + r * x.stride * Planes + 32 * h);
+            const std::int64_t at = unit + std::int64_t{r} * x.units + 8 * h;
+            const __m256 sum = _mm256_add_ps(_mm256_cvtepi32_ps(t), _mm256_loadu_ps(x.sum + at));
+            sums[r][h] =
+                _mm256_fmadd_ps(sum, _mm256_mul_ps(scales[h], _mm256_loadu_ps(x.scale + at)), sums[r][h]);
+          }
         }
       }
+      for (int r = 0; r < M; ++r) y[(m + r) * y_stride + n] = sum_by_halves(sums[r][0], sums[r][1]);
     }
-    for (int r = 0; r < M; ++r) y[(m + r) * y_stride + n] = sum_by_halves(sums[r][0], sums[r][1]);
   }
-}
 
-template <int Planes, int Group>
-void multiply_all(const Fp4Matrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
-                  int end) {
-  constexpr int panel = 16;  // rows of W that stay in cache from one tile of x to the next
-  for (int n = begin; n < end; n += panel) {
-    const int last = end - n < panel ? end : n + panel;
-    int m = 0;
-    for (; m + 4 <= x.rows; m += 4) multiply_rows<Planes, Group, 4>(w, x, m, y, y_stride, n, last);
-    for (; m < x.rows; ++m) multiply_rows<Planes, Group, 1>(w, x, m, y, y_stride, n, last);
-  }
-}
-
-template <int Planes>
-void quantize_row(const float* x, const Activations& to, int row) {
-  auto* q = static_cast<std::int8_t*>(to.q) + row * to.stride * Planes;
-  float* scales = to.scale + std::int64_t{row} * to.units;
-  float* sums = to.sum + std::int64_t{row} * to.units;
-  const auto levels = static_cast<float>(to.format.levels);
-  for (int k = 0; k < to.units * 8; k += group_of_x) {
-    alignas(32) float part[group_of_x] = {};
-    const float* from = x + k;
-    if (to.columns - k < group_of_x) {
-      if (to.columns > k) __builtin_memcpy(part, from, static_cast<unsigned>(to.columns - k) * 4);
-      from = part;
-    }
-    __m256i magnitudes = _mm256_setzero_si256();
-    for (int i = 0; i < group_of_x; i += 8) {
-      magnitudes =
-          _mm256_max_epu32(magnitudes, _mm256_and_si256(load(from + i), _mm256_set1_epi32(0x7fffffff)));
-    }
-    alignas(32) unsigned lanes[8];
-    _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), magnitudes);
-    unsigned bits = lanes[0];
-    for (int l = 1; l < 8; ++l) bits = lanes[l] > bits ? lanes[l] : bits;
-    const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int>(bits))));
-    const bool finite = bits < 0x7f800000, there = finite && largest >= smallest_magnitude;
-    const __m256 reciprocal = _mm256_set1_ps(levels / largest);
-    const float scale = there ? largest / levels * 0.5f : finite ? 0.0f : __builtin_nanf("");
-    alignas(32) std::int32_t whole[group_of_x] = {};
-    for (int i = 0; there && i < group_of_x; i += 8) {
-      _mm256_store_si256(reinterpret_cast<__m256i*>(whole + i),
-                         _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(from + i), reciprocal)));
-    }
-    std::int8_t* at = q + std::int64_t{k / chunk} * chunk * Planes + k % chunk / 2;
-    for (int i = 0; i < group_of_x; ++i) {
-      std::int8_t* to_byte = at + i % 2 * (chunk / 2) + i / 2;
-      if (Planes == 2) *to_byte = static_cast<std::int8_t>((whole[i] + 128) >> 8);
-      to_byte[(Planes - 1) * chunk] = static_cast<std::int8_t>(whole[i]);
-    }
-    for (int i = 0; i < group_of_x; i += 8) {
-      int sum = 0;
-      for (int j = 0; j < 8; ++j) sum += whole[i + j];
-      scales[(k + i) / 8] = scale;
-      sums[(k + i) / 8] = static_cast<float>(-offset * sum);
+  template <int Planes>
+  static void quantize_row(const float* x, const Activations& to, int row) {
+    auto* q = static_cast<std::int8_t*>(to.q) + row * to.stride * Planes;
+    float* scales = to.scale + std::int64_t{row} * to.units;
+    float* sums = to.sum + std::int64_t{row} * to.units;
+    const auto levels = static_cast<float>(to.format.levels);
+    for (int k = 0; k < to.units * 8; k += group_of_x) {
+      alignas(32) float part[group_of_x] = {};
+      const float* from = x + k;
+      if (to.columns - k < group_of_x) {
+        if (to.columns > k) __builtin_memcpy(part, from, static_cast<unsigned>(to.columns - k) * 4);
+        from = part;
+      }
+      __m256i magnitudes = _mm256_setzero_si256();
+      for (int i = 0; i < group_of_x; i += 8) {
+        magnitudes =
+            _mm256_max_epu32(magnitudes, _mm256_and_si256(load(from + i), _mm256_set1_epi32(0x7fffffff)));
+      }
+      alignas(32) unsigned lanes[8];
+      _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), magnitudes);
+      unsigned bits = lanes[0];
+      for (int l = 1; l < 8; ++l) bits = lanes[l] > bits ? lanes[l] : bits;
+      const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int>(bits))));
+      const bool finite = bits < 0x7f800000, there = finite && largest >= smallest_magnitude;
+      const __m256 reciprocal = _mm256_set1_ps(levels / largest);
+      const float scale = there ? largest / levels * 0.5f : finite ? 0.0f : __builtin_nanf("");
+      alignas(32) std::int32_t whole[group_of_x] = {};
+      for (int i = 0; there && i < group_of_x; i += 8) {
+        _mm256_store_si256(reinterpret_cast<__m256i*>(whole + i),
+                           _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(from + i), reciprocal)));
+      }
+      std::int8_t* at = q + std::int64_t{k / chunk} * chunk * Planes + k % chunk / 2;
+      for (int i = 0; i < group_of_x; ++i) {
+        std::int8_t* to_byte = at + i % 2 * (chunk / 2) + i / 2;
+        if (Planes == 2) *to_byte = static_cast<std::int8_t>((whole[i] + 128) >> 8);
+        to_byte[(Planes - 1) * chunk] = static_cast<std::int8_t>(whole[i]);
+      }
+      for (int i = 0; i < group_of_x; i += 8) {
+        int sum = 0;
+        for (int j = 0; j < 8; ++j) sum += whole[i + j];
+        scales[(k + i) / 8] = scale;
+        sums[(k + i) / 8] = static_cast<float>(-offset * sum);
+      }
     }
   }
-}
+};
 
 }  // namespace
 
-void quantize(const float* x, const Activations& to, int row) {
-  if (to.format.storage == Storage::fp4_bytes) return quantize_row<1>(x, to, row);
-  quantize_row<2>(x, to, row);
-}
+void quantize(const float* x, const Activations& to, int row) { quantize_any<Level>(x, to, row); }
 
 void multiply(const Fp4Matrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin, int end) {
-  const bool fast = x.format.storage == Storage::fp4_bytes;
-  if (w.group == 32) {
-    return fast ? multiply_all<1, 32>(w, x, y, y_stride, begin, end)
-                : multiply_all<2, 32>(w, x, y, y_stride, begin, end);
-  }
-  fast ? multiply_all<1, 16>(w, x, y, y_stride, begin, end)
-       : multiply_all<2, 16>(w, x, y, y_stride, begin, end);
+  multiply_any<Level>(w, x, y, y_stride, begin, end);
 }

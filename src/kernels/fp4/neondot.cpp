@@ -1,7 +1,7 @@
 // NEON with dot products of signed bytes: 16 bytes of codes are four lanes, which in mxfp4 share a scale.
 #include "kernels/neon.h"
 
-#include "kernels/fp4/levels.h"
+#include "kernels/fp4/impl.h"
 
 namespace pome::kernels::fp4::neondot {
 namespace {
@@ -74,28 +74,22 @@ float product(const Fp4Matrix& w, const Activations& x, int m, int n) {
   return sum_by_halves(sums);
 }
 
-template <int Planes, int Group>
-void multiply_all(const Fp4Matrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
-                  int end) {
-  constexpr int panel = 16;  // rows of W that stay in cache from one row of x to the next
-  for (int first = begin; first < end; first += panel) {
-    const int last = end - first < panel ? end : first + panel;
-    for (int m = 0; m < x.rows; ++m) {
-      for (int n = first; n < last; ++n) y[m * y_stride + n] = product<Planes, Group>(w, x, m, n);
+struct Level {
+  static constexpr int panel = 16;
+
+  template <int Planes, int Group, int M>
+  static void multiply_rows(const Fp4Matrix& w, const Activations& x, int m, float* y, std::int64_t y_stride,
+                            int begin, int end) {
+    for (int n = begin; n < end; ++n) {
+      for (int r = m; r < m + M; ++r) y[r * y_stride + n] = product<Planes, Group>(w, x, r, n);
     }
   }
-}
+};
 
 }  // namespace
 
 void multiply(const Fp4Matrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin, int end) {
-  const bool fast = x.format.storage == Storage::fp4_bytes;
-  if (w.group == 32) {
-    return fast ? multiply_all<1, 32>(w, x, y, y_stride, begin, end)
-                : multiply_all<2, 32>(w, x, y, y_stride, begin, end);
-  }
-  fast ? multiply_all<1, 16>(w, x, y, y_stride, begin, end)
-       : multiply_all<2, 16>(w, x, y, y_stride, begin, end);
+  multiply_any<Level>(w, x, y, y_stride, begin, end);
 }
 
 }  // namespace pome::kernels::fp4::neondot
