@@ -49,9 +49,7 @@ std::string text(const services::BenchReport& report) {
         {std::to_string(row.prompt_tokens), std::to_string(row.generation_tokens), std::to_string(row.depth),
          std::to_string(row.batch), speed(row.prompt_tps, row.prompt_stddev),
          speed(row.generation_tps, row.generation_stddev),
-         report.read_bandwidth_gbps > 0 && row.read_gbps > 0
-             ? fmt::format("{:.2f}", row.read_gbps / report.read_bandwidth_gbps)
-             : "-",
+         row.bandwidth_share > 0 ? fmt::format("{:.2f}", row.bandwidth_share) : "-",
          row.read_gbps > 0 ? fmt::format("{:.3f} ms of {:.2f}", row.overhead_ms, row.step_ms) : "-",
          size_text(row.predicted_memory_bytes), size_text(row.peak_memory_bytes),
          size_text(row.anonymous_memory_bytes)});

@@ -47,11 +47,14 @@ MemoryUse use(const BenchRow& row, const BenchOptions& options) {
 class Bench {
  public:
   Bench(Library& library, const OpenModel& model, const BenchOptions& options)
-      : library_(library), model_(model), options_(options) {}
+      : library_(library),
+        model_(model),
+        options_(options),
+        compares_(options.bandwidth && forget_peak_memory()) {}
 
   BenchRow measure(BenchRow row, double phase_us, const std::function<void()>& tick) {
     fill_depth(row);
-    std::vector<double> prompt, generation;
+    std::vector<double> prompt, generation, bandwidth;
     Generated sum;
     for (int repetition = -1; repetition < options_.repetitions; ++repetition) {
       if (row.prompt_tokens > 0) {
@@ -63,10 +66,12 @@ class Bench {
         // The first token comes with the prompt.
         const int tokens =
             repetition < 0 ? std::min(row.generation_tokens, most_warm_up / 16) : row.generation_tokens;
+        if (repetition == 0) bandwidth.push_back(read_bandwidth());
         const graph::Work before = work();
         const Times times = run(row, 1, tokens + 1);
         const double ms = times.generation_ms;
         if (repetition >= 0) {
+          bandwidth.push_back(read_bandwidth());
           generation.push_back(row.batch * row.generation_tokens * 1000.0 / ms);
           const graph::Work after = work();
           // A small model may be done before anybody looks.
@@ -82,9 +87,17 @@ class Bench {
     row.generation_tps = g.mean;
     row.generation_stddev = g.deviation;
     describe(sum, phase_us, row);
-    row.peak_memory_bytes = peak_memory_bytes();
+    if (const double around = statistics(bandwidth).mean; around > 0) {
+      row.bandwidth_share = row.read_gbps / around;
+    }
+    row.peak_memory_bytes = std::max(peak_, peak_memory_bytes());
     row.anonymous_memory_bytes = anonymous_memory_bytes();
     return row;
+  }
+
+  // The mean of what was measured so far. Measures now where nothing was.
+  double bandwidth() const {
+    return all_bandwidths_.empty() ? measure_read_bandwidth(threads()) : statistics(all_bandwidths_).mean;
   }
 
  private:
@@ -107,6 +120,16 @@ class Bench {
       ++count;
     }
   };
+
+  // Memory may be read at half the speed a second later, where a machine is shared. 0 where the peak of
+  // memory would count this buffer.
+  double read_bandwidth() {
+    if (!compares_) return 0;
+    peak_ = std::max(peak_, peak_memory_bytes());
+    all_bandwidths_.push_back(measure_read_bandwidth(threads()));
+    forget_peak_memory();
+    return all_bandwidths_.back();
+  }
 
   graph::Work work() const {
     graph::Work work;
@@ -209,6 +232,9 @@ class Bench {
   Library& library_;
   const OpenModel& model_;
   const BenchOptions& options_;
+  const bool compares_;  // what is read while generating with what could be
+  std::vector<double> all_bandwidths_;
+  std::uint64_t peak_ = 0;  // before measurements of bandwidth
   std::shared_ptr<graph::Cache> depth_cache_;
   std::vector<std::int32_t> depth_tokens_;
 };
@@ -245,7 +271,7 @@ Json BenchReport::to_json() const {
   Json rows = Json::array();
   for (const BenchRow& row : results) {
     rows.push_back(row.to_json());
-    if (read_bandwidth_gbps > 0) rows.back()["bandwidth_share"] = row.read_gbps / read_bandwidth_gbps;
+    if (read_bandwidth_gbps > 0) rows.back()["bandwidth_share"] = row.bandwidth_share;
     rows.back()["threads"] = threads;
   }
   return {{"results", rows},
@@ -290,8 +316,12 @@ BenchReport bench(Library& library, const OpenModel& model, const BenchOptions& 
         fail(ErrorKind::interrupted, "the measurement was interrupted");
     }));
   }
-  // Last: its buffer would count in the peak memory of the rows.
-  if (options.bandwidth) report.read_bandwidth_gbps = measure_read_bandwidth(report.threads);
+  if (!options.bandwidth) return report;
+  // Last, where it was not measured before: its buffer would count in the peak memory of the rows.
+  report.read_bandwidth_gbps = bench.bandwidth();
+  for (BenchRow& row : report.results) {
+    if (row.bandwidth_share == 0) row.bandwidth_share = row.read_gbps / report.read_bandwidth_gbps;
+  }
   return report;
 }
 

@@ -16,7 +16,7 @@ struct BenchOptions {
   std::vector<int> depth{0};  // tokens in the cache before
   std::vector<int> batch{1};  // sequences at once
   int repetitions = 3;        // after one that does not count
-  bool bandwidth = true;      // measure read bandwidth too
+  bool bandwidth = true;      // measure read bandwidth too, before and after every run that generates
   graph::CacheOptions cache;
   std::function<void(const MemoryNeed& most)> on_memory;  // told before anything is computed
 };
@@ -29,6 +29,7 @@ struct BenchRow {
   double phases = 0;                                 // per step
   double overhead_ms = 0;                            // per step: everything but kernels
   double read_gbps = 0;                              // weights and caches, while generating
+  double bandwidth_share = 0;                        // of read bandwidth; 0: not measured
   std::uint64_t cache_bytes = 0;                     // of all sequences at the end
   std::uint64_t predicted_memory_bytes = 0;          // memory_need()
   std::uint64_t peak_memory_bytes = 0;               // so far: rows that ran before count too
@@ -39,7 +40,7 @@ struct BenchRow {
 
 struct BenchReport {
   std::vector<BenchRow> results;
-  double read_bandwidth_gbps = 0;  // 10^9 bytes per second; 0: not measured
+  double read_bandwidth_gbps = 0;  // 10^9 bytes per second, the mean of all measurements; 0: not measured
   double phase_us = 0;             // what it costs to share out one phase that does nothing
   int threads = 0;
   std::string backend;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "services/bench_kernels.h"
+#include "services/memory.h"
 #include "services/tiny_model.h"
 
 namespace pome::services {
@@ -73,6 +74,21 @@ TEST(BenchKernels, TimesWhatTheFilterNames) {
   EXPECT_EQ(error_of([] { bench_kernels("gemx", {}); }).kind(), ErrorKind::usage);
   EXPECT_EQ(error_of([] { bench_kernels("rope", {}, [](const std::string&) { return false; }); }).kind(),
             ErrorKind::interrupted);
+}
+
+TEST(Bench, ComparesWithReadBandwidthOutsideOfThePeak) {
+  TinyLibrary tiny;
+  const auto model = tiny.library.open("demo");
+  BenchOptions options;
+  options.prompt_tokens = {8};
+  options.generation_tokens = {4};
+  options.repetitions = 1;
+  if (!forget_peak_memory()) GTEST_SKIP() << "the peak of memory would count the buffer";
+  const BenchReport report = bench(tiny.library, *model, options);
+  ASSERT_EQ(report.results.size(), 1u);
+  EXPECT_GT(report.results[0].bandwidth_share, 0);
+  EXPECT_GT(report.read_bandwidth_gbps, 0);
+  EXPECT_LT(report.results[0].peak_memory_bytes, std::uint64_t{256} << 20);
 }
 
 TEST(Bench, ReadBandwidthAndPhasesAreNumbers) {

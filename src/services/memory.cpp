@@ -164,6 +164,18 @@ std::uint64_t peak_memory_bytes() {
 #endif
 }
 
+bool forget_peak_memory() {
+#ifdef __APPLE__
+  return false;
+#else
+  // "5" resets VmHWM (proc(5)).
+  std::FILE* file = std::fopen("/proc/self/clear_refs", "we");
+  if (file == nullptr) return false;
+  const bool written = std::fputs("5", file) >= 0;
+  return std::fclose(file) == 0 && written;
+#endif
+}
+
 std::uint64_t anonymous_memory_bytes() {
   return number_of(read_pseudo_file("/proc/self/status"), "RssAnon").value_or(0) * 1024;
 }

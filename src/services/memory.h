@@ -22,8 +22,11 @@ std::uint64_t total_memory();
 // The least limit of those cgroups, UINT64_MAX without one.
 std::uint64_t cgroup_limit(const fs::path& proc_self_cgroup, const fs::path& cgroup_root);
 
-// Peak resident bytes of this process.
+// Peak resident bytes of this process, since forget_peak_memory() where that was possible.
 std::uint64_t peak_memory_bytes();
+
+// Lets the peak begin anew at what is resident now. False where the system does not do that.
+bool forget_peak_memory();
 
 // Resident bytes of this process that are not views of files; 0 where the system does not say.
 std::uint64_t anonymous_memory_bytes();
