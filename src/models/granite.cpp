@@ -41,16 +41,6 @@ TransformerSpec describe_mixture(Config& config) {
 constexpr std::string_view dense_types[] = {"granite"};
 constexpr std::string_view mixture_types[] = {"granitemoe"};
 
-constexpr formats::Rename renames[] = {
-    {.kind = formats::Rename::Kind::halves,
-     .pattern = ".block_sparse_moe.input_linear.weight",
-     .to = ".block_sparse_moe.switch_mlp.gate_proj.weight",
-     .second = ".block_sparse_moe.switch_mlp.up_proj.weight"},
-    {.kind = formats::Rename::Kind::replace,
-     .pattern = ".block_sparse_moe.output_linear.",
-     .to = ".block_sparse_moe.switch_mlp.down_proj."},
-};
-
 }  // namespace
 
 const Arch granite_arch{
@@ -67,7 +57,7 @@ const Arch granitemoe_arch{
     .model_types = mixture_types,
     .summary = "Granite 3 with mixtures of experts",
     .caches = {.full = true},
-    .renames = renames,
+    .renames = granite_experts,
     .build = build_transformer<describe_mixture>,
 };
 

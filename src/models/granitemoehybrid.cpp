@@ -156,25 +156,20 @@ constexpr std::string_view model_types[] = {"granitemoehybrid"};
 bool is_dense(const Json& config) { return json_value<std::int64_t>(config, "num_local_experts", 8) == 0; }
 
 // MLX has gate and up of the shared feed-forward apart where there are no experts.
-constexpr formats::Rename renames[] = {
-    {.kind = formats::Rename::Kind::taps, .pattern = ".conv1d.weight"},
-    {.kind = formats::Rename::Kind::halves,
-     .pattern = ".block_sparse_moe.input_linear.weight",
-     .to = ".block_sparse_moe.switch_mlp.gate_proj.weight",
-     .second = ".block_sparse_moe.switch_mlp.up_proj.weight"},
-    {.kind = formats::Rename::Kind::replace,
-     .pattern = ".block_sparse_moe.output_linear.",
-     .to = ".block_sparse_moe.switch_mlp.down_proj."},
-    {.kind = formats::Rename::Kind::halves,
-     .pattern = ".shared_mlp.input_linear.weight",
-     .to = ".mlp.gate_proj.weight",
-     .second = ".mlp.up_proj.weight",
-     .when = is_dense},
-    {.kind = formats::Rename::Kind::replace,
-     .pattern = ".shared_mlp.output_linear.",
-     .to = ".mlp.down_proj.",
-     .when = is_dense},
-};
+constexpr auto renames = formats::joined(
+    std::array{
+        formats::Rename{.kind = formats::Rename::Kind::taps, .pattern = ".conv1d.weight"},
+        formats::Rename{.kind = formats::Rename::Kind::halves,
+                        .pattern = ".shared_mlp.input_linear.weight",
+                        .to = ".mlp.gate_proj.weight",
+                        .second = ".mlp.up_proj.weight",
+                        .when = is_dense},
+        formats::Rename{.kind = formats::Rename::Kind::replace,
+                        .pattern = ".shared_mlp.output_linear.",
+                        .to = ".mlp.down_proj.",
+                        .when = is_dense},
+    },
+    granite_experts);
 
 }  // namespace
 

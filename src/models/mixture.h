@@ -49,6 +49,16 @@ inline constexpr std::array sparse_moe_experts = {
                     .pattern = ".block_sparse_moe.experts.down_proj",
                     .to = ".block_sparse_moe.switch_mlp.down_proj.weight"},
 };
+// Granite's, which are stacks called input_linear and output_linear.
+inline constexpr std::array granite_experts = {
+    formats::Rename{.kind = formats::Rename::Kind::halves,
+                    .pattern = ".block_sparse_moe.input_linear.weight",
+                    .to = ".block_sparse_moe.switch_mlp.gate_proj.weight",
+                    .second = ".block_sparse_moe.switch_mlp.up_proj.weight"},
+    formats::Rename{.kind = formats::Rename::Kind::replace,
+                    .pattern = ".block_sparse_moe.output_linear.",
+                    .to = ".block_sparse_moe.switch_mlp.down_proj."},
+};
 
 // Experts <at>.gate_proj, .up_proj and .down_proj [E, …], where they lie. Throws as Weights does.
 graph::Experts take_experts(Weights& weights, const std::string& at, const MixtureSizes& sizes,
