@@ -1,4 +1,5 @@
-// For tests: a library of its own with the CPU backend in float32, and models of a few hundred parameters.
+// For tests: a machine and a library of their own, the latter with the CPU backend in float32, and models of
+// a few hundred parameters.
 #pragma once
 
 #include <string>
@@ -14,9 +15,9 @@ inline fs::path golden(std::string_view name) { return fs::path(POME_SOURCE_DIR)
 // One layer, 32 characters as tokens, end token "</s>" (0), a context of 64. No chat template.
 inline std::string sound_model() { return golden("broken/sound").string(); }
 
-struct TinyLibrary {
+// A machine that has no models yet.
+struct TinyMachine {
   ScratchFolder scratch;
-  std::uint64_t available = std::uint64_t{1} << 40;
   store::Paths paths{.data = scratch.path() / "data",
                      .state = scratch.path() / "state",
                      .cache = scratch.path() / "cache",
@@ -24,16 +25,6 @@ struct TinyLibrary {
                      .hf_cache = scratch.path() / "hub",
                      .demo = golden("broken/sound"),
                      .catalogue = fs::path(POME_SOURCE_DIR) / "assets/catalogue.json"};
-  Library library{{.backend = "cpu",
-                   .computing = {.precision = graph::Precision::exact},
-                   .engine = {},
-                   .paths = paths,
-                   .available_memory = [this] { return available; }}};
-
-  void put(const fs::path& file, std::string_view content) const {
-    fs::create_directories((scratch.path() / file).parent_path());
-    write_file_atomic(scratch.path() / file, content);
-  }
 
   // The files of a model folder in another one, to change some of them.
   fs::path copy_of(const fs::path& model, std::string_view name) const {
@@ -43,6 +34,20 @@ struct TinyLibrary {
       if (entry.is_regular_file()) fs::copy_file(entry.path(), folder / entry.path().filename());
     }
     return folder;
+  }
+};
+
+struct TinyLibrary : TinyMachine {
+  std::uint64_t available = std::uint64_t{1} << 40;
+  Library library{{.backend = "cpu",
+                   .computing = {.precision = graph::Precision::exact},
+                   .engine = {},
+                   .paths = paths,
+                   .available_memory = [this] { return available; }}};
+
+  void put(const fs::path& file, std::string_view content) const {
+    fs::create_directories((scratch.path() / file).parent_path());
+    write_file_atomic(scratch.path() / file, content);
   }
 
   // The sound model with a context that no test comes to the end of.
