@@ -167,7 +167,7 @@ TEST(Cleanup, RefusesWhatItDoesNotKeep) {
   EXPECT_EQ(error_of([&] { plan_removal({"org/caht"}, false, cache.paths); }).hint(),
             "did you mean org/chat?");
   EXPECT_EQ(kind("org/chat@v9"), ErrorKind::not_found);
-  EXPECT_EQ(kind("../../etc"), ErrorKind::not_found);
+  EXPECT_EQ(kind("../../not-there"), ErrorKind::not_found);
 }
 
 }  // namespace
