@@ -110,75 +110,81 @@ ThreadPool::~ThreadPool() {
   {
     std::lock_guard lock(mutex_);
     stop_ = true;
+    for (Desk& desk : desks_) desk.tasks.fetch_add(1);
   }
   work_arrived_.notify_all();
-  rest_over_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::announce(int worker, std::span<const Stretch> soon) {
+void ThreadPool::announce(int worker, const Stretches& soon) {
   Desk& desk = desks_[static_cast<std::size_t>(worker)];
-  for (std::size_t i = 0; i < most_stretches; ++i) {
-    const Stretch stretch = i < soon.size() ? soon[i] : Stretch{};
-    desk.begins[i].store(reinterpret_cast<std::uintptr_t>(stretch.begin), std::memory_order_relaxed);
-    desk.bytes[i].store(static_cast<std::uint32_t>(stretch.bytes), std::memory_order_relaxed);
+  for (std::size_t i = 0; i < soon.size(); ++i) {
+    desk.begins[i].store(reinterpret_cast<std::uintptr_t>(soon[i].begin), std::memory_order_relaxed);
+    desk.bytes[i].store(static_cast<std::uint32_t>(soon[i].bytes), std::memory_order_relaxed);
   }
   desk.announced.store(desk.announced.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 }
 
-// A few lines. Who reads while somebody announces may fetch a mixture, which harms nobody.
-void ThreadPool::fetch_some(int worker, Fetch& fetch) {
-  constexpr std::uintptr_t line = 64, at_once = 8 * line;
+// Who looks while somebody announces may fetch a mixture, which harms nobody.
+void ThreadPool::take_announcement(int worker, Fetch& fetch) {
   const Desk& desk = desks_[static_cast<std::size_t>(worker)];
-  if (const std::uint32_t announced = desk.announced.load(std::memory_order_acquire);
-      announced != fetch.announced) {
-    fetch.announced = announced;
-    for (std::size_t i = 0; i < most_stretches; ++i) {
-      fetch.next[i] = desk.begins[i].load(std::memory_order_relaxed);
-      fetch.end[i] = fetch.next[i] + desk.bytes[i].load(std::memory_order_relaxed);
-    }
-  }
-  for (std::size_t i = 0; i < most_stretches; ++i) {
-    if (fetch.next[i] == fetch.end[i]) continue;
-    const std::uintptr_t end = fetch.next[i] + std::min(at_once, fetch.end[i] - fetch.next[i]);
-    for (std::uintptr_t at = fetch.next[i]; at < end; at += line) {
-      __builtin_prefetch(reinterpret_cast<const void*>(at), 0, 2);
-    }
-    fetch.next[i] = end;
-    return;
+  const std::uint32_t announced = desk.announced.load(std::memory_order_acquire);
+  if (announced == fetch.announced) return;
+  fetch.announced = announced;
+  for (std::size_t i = 0; i < fetch.next.size(); ++i) {
+    fetch.next[i] = desk.begins[i].load(std::memory_order_relaxed);
+    fetch.end[i] = fetch.next[i] + desk.bytes[i].load(std::memory_order_relaxed);
   }
 }
 
-// True as soon as `ready` is, false after spin_time.
+// True as soon as `ready` is, false after spin_time. `fetch` goes on meanwhile, a few lines at a time.
 template <class Ready>
 bool ThreadPool::wait_for(int worker, Fetch& fetch, Ready ready) {
   const Clock::time_point begin = Clock::now(), deadline = begin + spin_time;
   desks_[static_cast<std::size_t>(worker)].idle_since.store(begin, std::memory_order_relaxed);
+  take_announcement(worker, fetch);
   do {
     for (int i = 0; i < 32; ++i) {
       if (ready()) return true;
-      fetch_some(worker, fetch);
+      fetch.some();
       pause_cpu();
     }
   } while (Clock::now() < deadline);
   return ready();
 }
 
-void ThreadPool::run_chunk(std::uint32_t chunk, int worker) {
+void ThreadPool::Fetch::some() {
+  constexpr std::uintptr_t line = 64, at_once = 8 * line;
+  for (std::size_t i = 0; i < next.size(); ++i) {
+    if (next[i] == end[i]) continue;
+    const std::uintptr_t stop = next[i] + std::min(at_once, end[i] - next[i]);
+    for (std::uintptr_t at = next[i]; at < stop; at += line) {
+      __builtin_prefetch(reinterpret_cast<const void*>(at), 0, 2);
+    }
+    next[i] = stop;
+    return;
+  }
+}
+
+// `desk`: whose range the chunk was claimed of.
+void ThreadPool::run_chunk(const Desk& desk, std::uint32_t chunk, int worker) {
   if (failed_.load(std::memory_order_relaxed)) return;
-  const std::int64_t begin = chunk * task_.chunk;
+  const Task& task = desk.task;
+  const std::int64_t begin = chunk * task.chunk;
   try {
-    task_.call(task_.context, begin, std::min(begin + task_.chunk, task_.count), worker);
+    task.call(task.context, begin, std::min(begin + task.chunk, task.count), worker);
   } catch (...) {
     std::lock_guard lock(mutex_);
     if (!failed_.exchange(true)) failure_ = std::current_exception();
   }
 }
 
-// From here on the caller may already be preparing its next task: only the pool's own members are touched.
-void ThreadPool::count_ended(std::uint32_t chunks) {
-  const std::uint32_t all = task_.chunks;
-  if (ended_.fetch_add(chunks) + chunks == all && caller_sleeps_.load()) {
+// Once its last chunk is counted the caller may already be preparing its next task: only the pool's own
+// members are touched then.
+void ThreadPool::count_ended(int worker, std::uint32_t chunks) {
+  if (worker == 0) return;  // the caller knows
+  desks_[static_cast<std::size_t>(worker)].ended.fetch_add(chunks);
+  if (caller_sleeps_.load()) {
     std::lock_guard lock(mutex_);
     task_ended_.notify_one();
   }
@@ -191,15 +197,15 @@ std::uint32_t ThreadPool::run_chunks(int worker) {
     return static_cast<std::uint32_t>(range) - static_cast<std::uint32_t>(range >> 32);
   };
   std::uint32_t ran = 0;
-  std::atomic<std::uint64_t>& own = desks_[static_cast<std::size_t>(worker)].range;
-  for (std::uint64_t range = own.load(std::memory_order_acquire); left(range) > 0;) {
-    if (!own.compare_exchange_weak(range, range + (std::uint64_t{1} << 32), std::memory_order_acq_rel))
+  Desk& own = desks_[static_cast<std::size_t>(worker)];
+  for (std::uint64_t range = own.range.load(std::memory_order_acquire); left(range) > 0;) {
+    if (!own.range.compare_exchange_weak(range, range + (std::uint64_t{1} << 32), std::memory_order_acq_rel))
       continue;
-    run_chunk(static_cast<std::uint32_t>(range >> 32), worker);
+    run_chunk(own, static_cast<std::uint32_t>(range >> 32), worker);
     ++ran;
-    range = own.load(std::memory_order_acquire);
+    range = own.range.load(std::memory_order_acquire);
   }
-  if (ran > 0) count_ended(ran);
+  if (ran > 0) count_ended(worker, ran);
   for (;;) {
     Desk* longest = nullptr;
     std::uint64_t range = 0;
@@ -211,83 +217,101 @@ std::uint32_t ThreadPool::run_chunks(int worker) {
     }
     if (longest == nullptr) return ran;
     if (!longest->range.compare_exchange_strong(range, range - 1, std::memory_order_acq_rel)) continue;
-    run_chunk(static_cast<std::uint32_t>(range) - 1, worker);
-    count_ended(1);
+    run_chunk(*longest, static_cast<std::uint32_t>(range) - 1, worker);
+    count_ended(worker, 1);
     ++ran;
   }
 }
 
+// A worker that is to rest hears of no task, and sleeps soon.
 void ThreadPool::work_loop(int worker) {
+  Desk& desk = desks_[static_cast<std::size_t>(worker)];
   Fetch fetch;
   std::uint32_t seen = 0;
-  const auto news = [&] { return tasks_.load() != seen || stop_.load(); };
+  const auto news = [&] { return desk.tasks.load() != seen; };
   for (;;) {
-    if (!takes_part(worker)) {
+    if (!wait_for(worker, fetch, news)) {
+      // run_task() publishes and then looks who is asleep; here it is the other way round, all sequentially
+      // consistent, so one of the two sees the other.
       std::unique_lock lock(mutex_);
-      rest_over_.wait(lock, [&] { return takes_part(worker) || stop_.load(); });
+      desk.asleep = true;
+      work_arrived_.wait(lock, news);
+      desk.asleep = false;
     }
-    seen = tasks_.load();
-    run_chunks(worker);
+    seen = desk.tasks.load();
     if (stop_.load()) return;
-    if (wait_for(worker, fetch, news)) continue;
-    // run_task() publishes and then reads sleepers_; here it is the other way round, all sequentially
-    // consistent, so one of the two sees the other.
-    std::unique_lock lock(mutex_);
-    ++sleepers_;
-    work_arrived_.wait(lock, news);
-    --sleepers_;
+    run_chunks(worker);
   }
 }
 
-void ThreadPool::run_task(Task task) {
+// Gives every worker that takes part its range. The first chunk of all is the caller's already.
+void ThreadPool::share_out(const Task& task, std::uint32_t chunks, std::span<const Stretches> soon) {
+  const auto part = static_cast<std::uint64_t>(taking_part());
+  const auto first = [&](std::uint64_t worker) { return (chunks * worker + part - 1) / part; };
+  for (std::uint64_t worker = 0; worker < part; ++worker) {
+    if (!soon.empty()) announce(static_cast<int>(worker), soon[worker]);
+    Desk& desk = desks_[worker];
+    desk.task = task;
+    const std::uint64_t begin = worker == 0 ? 1 : first(worker);
+    desk.range.store(begin << 32 | first(worker + 1), std::memory_order_release);
+    desk.tasks.store(desk.tasks.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
+}
+
+void ThreadPool::wake_sleepers() {
+  const auto asleep = [](const Desk& desk) { return desk.asleep.load(); };
+  if (std::none_of(desks_.begin(), desks_.begin() + taking_part(), asleep)) return;
+  {
+    std::lock_guard lock(mutex_);
+  }  // whoever is about to sleep has either seen the task or sleeps by now
+  work_arrived_.notify_all();
+}
+
+void ThreadPool::run_task(Task task, std::span<const Stretches> soon) {
   if (task.count <= 0) return;
   std::lock_guard one_at_a_time(run_mutex_);
   task.chunk = std::max<std::int64_t>({task.chunk, 1, task.count / 0x7fffffff + 1});
-  task.chunks = static_cast<std::uint32_t>((task.count + task.chunk - 1) / task.chunk);
-  if (task.chunks == 1 || workers_.empty()) {
+  const auto chunks = static_cast<std::uint32_t>((task.count + task.chunk - 1) / task.chunk);
+  if (chunks == 1 || workers_.empty()) {
     for (std::int64_t begin = 0; begin < task.count; begin += task.chunk) {
       task.call(task.context, begin, std::min(begin + task.chunk, task.count), 0);
     }
     return;
   }
 
-  const Clock::time_point begin = Clock::now();
-  shared_loops_.fetch_add(1, std::memory_order_relaxed);
-  task_ = task;
+  shared_loops_.store(shared_loops() + 1, std::memory_order_relaxed);
   failed_.store(false, std::memory_order_relaxed);
-  ended_.store(0, std::memory_order_relaxed);
-  const auto part = static_cast<std::uint64_t>(taking_part_.load(std::memory_order_relaxed));
-  for (std::uint64_t worker = part; worker-- > 0;) {
-    desks_[worker].range.store(task.chunks * worker / part << 32 | task.chunks * (worker + 1) / part,
-                               std::memory_order_release);
-  }
-  tasks_.fetch_add(1);
-  if (sleepers_.load() > 0) {
-    {
-      std::lock_guard lock(mutex_);
-    }  // whoever is about to sleep has either seen the task or sleeps by now
-    work_arrived_.notify_all();
-  }
+  share_out(task, chunks, soon);
+  const Clock::time_point begin = Clock::now();  // while the news travels
+  wake_sleepers();
+  run_chunk(desks_[0], 0, 0);
+  // Before this fence the tasks may not have left the core, and whoever went to sleep not have seen them.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  wake_sleepers();
 
-  run_chunks(0);
-  const auto all_ended = [&] { return ended_.load() == task.chunks; };
-  const bool waited = !all_ended();
-  if (waited && !wait_for(0, fetch_, all_ended)) {
+  others_end_ += chunks - 1 - run_chunks(0);
+  const auto all_ended = [&] {
+    std::uint32_t ended = 0;
+    for (const Desk& desk : desks_) ended += desk.ended.load();
+    return ended == others_end_;
+  };
+  const bool last = all_ended();
+  if (!last && !wait_for(0, fetch_, all_ended)) {
     std::unique_lock lock(mutex_);
     caller_sleeps_ = true;
     task_ended_.wait(lock, all_ended);
     caller_sleeps_ = false;
   }
-  watch(begin, waited);
+  watch(begin, last);
   if (failed_.load()) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
-// Decides how many workers take part, by a loop that has ended. `waited`: the caller did, and was not last.
-void ThreadPool::watch(Clock::time_point begin, bool waited) {
+// Decides how many workers take part, by a loop that has ended. `last`: the caller was.
+void ThreadPool::watch(Clock::time_point begin, bool last) {
   const Clock::time_point end = Clock::now();
   if (end - begin > late) {
-    Clock::time_point others_ended = waited ? desks_[0].idle_since.load(std::memory_order_relaxed) : begin;
-    for (std::size_t worker = 1; !waited && worker < desks_.size(); ++worker) {
+    Clock::time_point others_ended = last ? begin : desks_[0].idle_since.load(std::memory_order_relaxed);
+    for (std::size_t worker = 1; last && worker < desks_.size(); ++worker) {
       others_ended = std::max(others_ended, desks_[worker].idle_since.load(std::memory_order_relaxed));
     }
     if (end - others_ended > late && 2 * (end - others_ended) > others_ended - begin) {
@@ -297,26 +321,18 @@ void ThreadPool::watch(Clock::time_point begin, bool waited) {
   if (end - watched_since_ < watch_time) return;
   const bool idle = end - watched_since_ > 4 * watch_time;  // nothing ran for a while
   const bool disturbed = !idle && 8 * lost_ > end - watched_since_;
-  const int part = taking_part_.load(std::memory_order_relaxed);
+  const int part = taking_part();
   if (disturbed && part == size()) {
     rest_ = std::clamp<Clock::duration>(2 * rest_, shortest_rest, longest_rest);
     rest_ends_ = end + rest_;
-    set_taking_part(part - 1);
+    taking_part_ = part - 1;
   } else if (part < size() && end > rest_ends_) {
-    set_taking_part(size());
+    taking_part_ = size();
   } else if (!disturbed && part == size()) {
     rest_ /= 2;
   }
   watched_since_ = end;
   lost_ = {};
-}
-
-void ThreadPool::set_taking_part(int workers) {
-  {
-    std::lock_guard lock(mutex_);
-    taking_part_ = workers;
-  }
-  rest_over_.notify_all();
 }
 
 }  // namespace pome

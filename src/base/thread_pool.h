@@ -40,6 +40,9 @@ struct Stretch {
   std::size_t bytes = 0;
 };
 
+// What a worker's first chunk of a later loop will read.
+using Stretches = std::array<Stretch, 3>;
+
 class ThreadPool {
  public:
   // Starts threads - 1 workers; threads below 1 counts as 1.
@@ -56,18 +59,16 @@ class ThreadPool {
   // Loops that the workers were called for; short ones are the caller's alone. For measuring.
   std::uint64_t shared_loops() const { return shared_loops_.load(std::memory_order_relaxed); }
 
-  // What the worker's first chunk of a later loop will read, at most three stretches of memory: the worker
-  // fetches them into its cache while it waits. Nothing is read, so they need not outlive anything. Not
-  // thread-safe; to be called by who calls run().
-  void announce(int worker, std::span<const Stretch> soon);
-
   // Calls work(begin, end, worker) until every index in [0, count) is covered once, in pieces of `chunk`
   // indices (the last may be shorter), and returns when all have ended; what work wrote is then visible to
   // the caller. 0 ≤ worker < size(), and no two calls with the same worker overlap. Thread-safe: a second
   // caller waits for the first. Work must not call run() of the same pool. The first exception that work
   // throws is rethrown here, after the chunks in progress have ended; chunks not begun are skipped.
+  //
+  // `soon`: for each worker, or empty. Workers fetch it into their caches while they wait for others to end
+  // and for the next loop. Nothing is read, so that the memory need not outlive anything.
   template <class Work>
-  void run(std::int64_t count, std::int64_t chunk, Work&& work) {
+  void run(std::int64_t count, std::int64_t chunk, Work&& work, std::span<const Stretches> soon = {}) {
     Task task;
     task.call = [](void* context, std::int64_t begin, std::int64_t end, int worker) {
       (*static_cast<std::remove_reference_t<Work>*>(context))(begin, end, worker);
@@ -75,7 +76,7 @@ class ThreadPool {
     task.context = const_cast<void*>(static_cast<const void*>(&work));
     task.count = count;
     task.chunk = chunk;
-    run_task(task);
+    run_task(task, soon);
   }
 
  private:
@@ -84,52 +85,57 @@ class ThreadPool {
     void* context = nullptr;
     std::int64_t count = 0;
     std::int64_t chunk = 1;
-    std::uint32_t chunks = 0;
   };
 
   using Clock = std::chrono::steady_clock;
 
-  static constexpr int most_stretches = 3;
-
-  // A worker's own cache lines.
-  struct alignas(64) Desk {
+  // A loop costs as many journeys of cache lines between cores as have to wait for each other, so what the
+  // caller tells a worker is in one line, and what a worker tells the caller in another.
+  struct Desk {
     // The chunks that nobody has claimed yet: [upper half, lower half). One compare-and-swap claims one.
     // Whoever succeeds has claimed a chunk of the task in progress, even if it looked during an earlier one:
-    // task_ stays put until all claimed chunks have ended.
-    std::atomic<std::uint64_t> range{0};
-    std::atomic<Clock::time_point> idle_since{Clock::time_point{}};
-    std::atomic<std::uint32_t> announced{0};  // counts announcements
-    std::array<std::atomic<std::uintptr_t>, most_stretches> begins{};
-    std::array<std::atomic<std::uint32_t>, most_stretches> bytes{};
+    // the task stays put until all claimed chunks have ended.
+    alignas(128) std::atomic<std::uint64_t> range{0};
+    std::atomic<std::uint32_t> tasks{0};  // counts them
+    Task task;
+
+    alignas(64) std::atomic<std::uint32_t> announced{0};  // counts announcements
+    std::array<std::atomic<std::uintptr_t>, std::tuple_size_v<Stretches>> begins{};
+    std::array<std::atomic<std::uint32_t>, std::tuple_size_v<Stretches>> bytes{};
+
+    alignas(128) std::atomic<std::uint32_t> ended{0};  // counts the chunks that this worker ran
+    std::atomic<bool> asleep{false};
+
+    alignas(64) std::atomic<Clock::time_point> idle_since{Clock::time_point{}};
   };
 
   // What is left to fetch of the latest announcement.
   struct Fetch {
     std::uint32_t announced = 0;
-    std::array<std::uintptr_t, most_stretches> next{};
-    std::array<std::uintptr_t, most_stretches> end{};
+    std::array<std::uintptr_t, std::tuple_size_v<Stretches>> next{};
+    std::array<std::uintptr_t, std::tuple_size_v<Stretches>> end{};
+
+    void some();
   };
 
-  void run_task(Task task);
+  void run_task(Task task, std::span<const Stretches> soon);
+  void share_out(const Task& task, std::uint32_t chunks, std::span<const Stretches> soon);
+  void wake_sleepers();
   void work_loop(int worker);
   std::uint32_t run_chunks(int worker);
-  void run_chunk(std::uint32_t chunk, int worker);
-  void count_ended(std::uint32_t chunks);
-  bool takes_part(int worker) const { return worker < taking_part_.load(std::memory_order_relaxed); }
-  void fetch_some(int worker, Fetch& fetch);
+  void run_chunk(const Desk& desk, std::uint32_t chunk, int worker);
+  void count_ended(int worker, std::uint32_t chunks);
+  void announce(int worker, const Stretches& soon);
+  void take_announcement(int worker, Fetch& fetch);
   template <class Ready>
   bool wait_for(int worker, Fetch& fetch, Ready ready);
-  void watch(Clock::time_point begin, bool waited);
-  void set_taking_part(int workers);
+  void watch(Clock::time_point begin, bool last);
 
-  alignas(64) std::atomic<std::uint32_t> tasks_{0};  // counts them
-  alignas(64) std::atomic<std::uint32_t> ended_{0};
-  Task task_;
+  std::vector<Desk> desks_;       // by worker
+  Fetch fetch_;                   // of worker 0
+  std::uint32_t others_end_ = 0;  // chunks that the others have run when the task is done
   std::atomic<bool> failed_{false};
   std::exception_ptr failure_;
-
-  std::vector<Desk> desks_;  // by worker
-  Fetch fetch_;              // of worker 0
 
   // What was lost since then by waiting for workers that were interrupted, the caller among them.
   Clock::time_point watched_since_;
@@ -139,12 +145,10 @@ class ThreadPool {
   std::atomic<int> taking_part_{1};
 
   std::atomic<std::uint64_t> shared_loops_{0};
-  std::atomic<int> sleepers_{0};
-  std::atomic<bool> caller_sleeps_{false};
+  alignas(64) std::atomic<bool> caller_sleeps_{false};
   std::atomic<bool> stop_{false};
   std::mutex mutex_;
   std::condition_variable work_arrived_;
-  std::condition_variable rest_over_;
   std::condition_variable task_ended_;
   std::mutex run_mutex_;
   std::vector<std::thread> workers_;

@@ -84,12 +84,11 @@ TEST(ThreadPool, RethrowsAndGoesOn) {
 TEST(ThreadPool, FetchesWhatIsAnnouncedWithoutReadingIt) {
   ThreadPool pool(3);
   const std::vector<char> there(1 << 16);
-  const Stretch soon[] = {
-      {there.data(), there.size()}, {nullptr, 0}, {reinterpret_cast<const void*>(64), 4096}};
+  const std::vector<Stretches> soon(
+      3, {{{there.data(), there.size()}, {nullptr, 0}, {reinterpret_cast<const void*>(64), 4096}}});
   for (int round = 0; round < 100; ++round) {
-    for (int worker = 0; worker < pool.size(); ++worker) pool.announce(worker, soon);
     std::atomic<int> sum = 0;
-    pool.run(7, 1, [&](std::int64_t begin, std::int64_t, int) { sum += static_cast<int>(begin); });
+    pool.run(7, 1, [&](std::int64_t begin, std::int64_t, int) { sum += static_cast<int>(begin); }, soon);
     EXPECT_EQ(sum, 21);
   }
 }

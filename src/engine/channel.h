@@ -18,10 +18,12 @@ class Channel {
  public:
   // The last event is the one of kind finished or failed.
   void push(Event event) {
-    const std::lock_guard lock(mutex_);
-    closed_ = event.kind == Event::Kind::finished || event.kind == Event::Kind::failed;
-    events_.push_back(std::move(event));
-    changed_.notify_all();
+    {
+      const std::lock_guard lock(mutex_);
+      closed_ = event.kind == Event::Kind::finished || event.kind == Event::Kind::failed;
+      events_.push_back(std::move(event));
+    }
+    changed_.notify_all();  // not under the lock, which the reader would wait for at once
   }
 
   std::optional<Event> next() {

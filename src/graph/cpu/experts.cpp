@@ -62,11 +62,10 @@ void Executor::run_experts(const Phase& phase) {
   up.column += work.inner;
   const ExpertProduct first[] = {{&work.gate, work.gate_activations, x, work.one_row, work.hidden},
                                  {&work.up, work.up_activations, x, work.one_row, up}};
-  multiply_pairs(work, std::span(first).first(work.up.exists() ? 2 : 1));
+  multiply_pairs(work, std::span(first).first(work.up.exists() ? 2 : 1), {});
   for_each(pairs, [&](int pair) { activate_pair(work, pair); });
   const ExpertProduct second[] = {{&work.down, work.down_activations, work.products, false, work.outputs}};
-  announce_products(phase);
-  multiply_pairs(work, second);
+  multiply_pairs(work, second, phase.soon);
   for_each(rows, [&](int row) { add_up(phase, work, row); });
 }
 
@@ -120,7 +119,8 @@ void Executor::take_input(const Phase& phase, const ExpertsWork& work, int pair)
 }
 
 // Cut fine, since experts differ much in rows.
-void Executor::multiply_pairs(const ExpertsWork& work, std::span<const ExpertProduct> products) {
+void Executor::multiply_pairs(const ExpertsWork& work, std::span<const ExpertProduct> products,
+                              std::span<const Stretches> soon) {
   constexpr int columns = 64;
   int pieces = 0;
   for (const ExpertProduct& product : products) {
@@ -128,7 +128,7 @@ void Executor::multiply_pairs(const ExpertsWork& work, std::span<const ExpertPro
     work_.weight_bytes += busy_.size() * static_cast<std::uint64_t>(product.matrices->rows() *
                                                                     row_bytes(product.matrices->first()));
   }
-  pool_.run(static_cast<std::int64_t>(busy_.size()) * pieces, 1, [&](std::int64_t index, std::int64_t, int) {
+  const auto run_piece = [&](std::int64_t index, std::int64_t, int) {
     const int expert = busy_[static_cast<std::size_t>(index / pieces)];
     int piece = static_cast<int>(index % pieces);
     const ExpertProduct* product = products.data();
@@ -150,7 +150,8 @@ void Executor::multiply_pairs(const ExpertsWork& work, std::span<const ExpertPro
     for (int pair = first; pair < last; ++pair) {
       add_stored(stored, expert, begin, end - begin, 1, at(product->out, pair) + begin);
     }
-  });
+  };
+  pool_.run(static_cast<std::int64_t>(busy_.size()) * pieces, 1, run_piece, soon);
 }
 
 void Executor::activate_pair(const ExpertsWork& work, int pair) {

@@ -36,6 +36,21 @@ void cut(Phase& phase, int rows, int threads) {
   }
 }
 
+// What each worker reads first, up to a part of the second-level cache.
+std::vector<Stretches> first_reads(const Phase& phase, int threads) {
+  constexpr std::int64_t most_bytes = 128 << 10;
+  std::vector<Stretches> reads;
+  const auto workers = static_cast<std::size_t>(threads);
+  for (std::size_t worker = 0; worker < workers; ++worker) {
+    const Chunk& chunk = phase.chunks[phase.chunks.size() * worker / workers];
+    const StoredMatrix& matrix = phase.products[static_cast<std::size_t>(chunk.product)].matrix;
+    const std::int64_t rows = most_bytes / std::max<std::int64_t>(row_bytes(matrix), 1);
+    const auto end = static_cast<int>(std::min<std::int64_t>(chunk.end, chunk.begin + rows));
+    reads.push_back(stretches(matrix, chunk.begin, end));
+  }
+  return reads;
+}
+
 }  // namespace
 
 void cut_products(Program& program, int threads) {
@@ -46,13 +61,15 @@ void cut_products(Program& program, int threads) {
       program.weight_bytes += static_cast<std::uint64_t>(row_bytes(product.matrix) * product.out.width);
     }
   }
+  // A token alone is as fast as memory: threads that wait read on.
+  if (program.shape.rows > 2 || threads == 1) return;
   // Twice round, since the last products are followed by the first.
-  int next = -1;
+  std::vector<Stretches> next;
   for (std::size_t i = 2 * program.phases.size(); i-- > 0;) {
     Phase& phase = program.phases[i % program.phases.size()];
-    phase.next_products = next;
-    if (phase.kind == PhaseKind::products) next = static_cast<int>(i % program.phases.size());
-    if (phase.kind == PhaseKind::experts) next = -1;  // their weights displace what would be fetched before
+    phase.soon = next;
+    if (phase.kind == PhaseKind::products) next = first_reads(phase, threads);
+    if (phase.kind == PhaseKind::experts) next.clear();  // theirs would displace what is fetched before
   }
 }
 

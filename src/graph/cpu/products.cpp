@@ -15,25 +15,10 @@ void Executor::run_products(const Phase& phase) {
   for (std::size_t i = 0; i < phase.products.size(); ++i) {
     if (find_adapters(phase, phase.products[i], adapted_[i])) project(phase, adapted_[i]);
   }
-  announce_products(phase);
-  pool_.run(static_cast<std::int64_t>(phase.chunks.size()), 1, [&](std::int64_t i, std::int64_t, int) {
-    run_chunk(phase, phase.chunks[static_cast<std::size_t>(i)]);
-  });
-}
-
-// A token alone is as fast as memory: threads that wait read on, up to a part of the second-level cache.
-void Executor::announce_products(const Phase& before) {
-  constexpr std::int64_t most_bytes = 128 << 10;
-  if (program_->shape.rows > 2 || before.next_products < 0 || pool_.size() == 1) return;
-  const Phase& next = program_->phases[static_cast<std::size_t>(before.next_products)];
-  const auto workers = static_cast<std::size_t>(pool_.size());
-  for (std::size_t worker = 0; worker < workers; ++worker) {
-    const Chunk& chunk = next.chunks[next.chunks.size() * worker / workers];
-    const StoredMatrix& matrix = next.products[static_cast<std::size_t>(chunk.product)].matrix;
-    const std::int64_t rows = most_bytes / std::max<std::int64_t>(row_bytes(matrix), 1);
-    const auto end = static_cast<int>(std::min<std::int64_t>(chunk.end, chunk.begin + rows));
-    pool_.announce(static_cast<int>(worker), stretches(matrix, chunk.begin, end));
-  }
+  pool_.run(
+      static_cast<std::int64_t>(phase.chunks.size()), 1,
+      [&](std::int64_t i, std::int64_t, int) { run_chunk(phase, phase.chunks[static_cast<std::size_t>(i)]); },
+      phase.soon);
 }
 
 void Executor::run_chunk(const Phase& phase, const Chunk& chunk) {

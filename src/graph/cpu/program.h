@@ -164,7 +164,7 @@ struct Phase {
   std::vector<View> others;  // a recurrence's k, v, decay and beta
   std::vector<Product> products;
   std::vector<Chunk> chunks;
-  int next_products = -1;  // the phase of products that follows soonest, of the next step if need be
+  std::vector<Stretches> soon;  // what each worker is likely to read of the products that follow soonest
   HeadProducts heads;
   int experts = -1;  // of the program's
   Attention attention;
@@ -208,8 +208,8 @@ struct Program {
   std::uint64_t weight_bytes = 0;  // that its products read
 };
 
-// Cuts the columns of products into the chunks that threads take, counts the bytes they read, and says which
-// products follow which phases.
+// Cuts the columns of products into the chunks that threads take, counts the bytes they read, and says what
+// of them to fetch beforehand.
 void cut_products(Program& program, int threads);
 
 // Gives buffers that are never needed at once the same place, each aligned to 64 bytes.

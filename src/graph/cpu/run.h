@@ -59,13 +59,13 @@ class Executor {
   void run_rope(const RowOp& op, int begin, int end);
   void run_products(const Phase& phase);
   void run_chunk(const Phase& phase, const Chunk& chunk);
-  void announce_products(const Phase& before);
   void run_heads(const Phase& phase);
   void run_experts(const Phase& phase);
   void group_by_expert(const ExpertsWork& work, int rows);
   void take_input(const Phase& phase, const ExpertsWork& work, int pair);
   void activate_pair(const ExpertsWork& work, int pair);
-  void multiply_pairs(const ExpertsWork& work, std::span<const ExpertProduct> products);
+  void multiply_pairs(const ExpertsWork& work, std::span<const ExpertProduct> products,
+                      std::span<const Stretches> soon);
   void add_up(const Phase& phase, const ExpertsWork& work, int row);
   void run_attention(const Phase& phase);
   void run_convolution(const Phase& phase);

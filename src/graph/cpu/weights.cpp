@@ -201,7 +201,7 @@ void decode_row(const StoredMatrix& matrix, int row, float* out) {
   std::visit([&](const auto& m) { kernels::decode_row(m, row, 0, m.columns, out); }, matrix);
 }
 
-std::array<Stretch, 3> stretches(const StoredMatrix& matrix, int begin, int end) {
+Stretches stretches(const StoredMatrix& matrix, int begin, int end) {
   const auto stretch = [&](const void* data, std::int64_t bytes_per_row) {
     return Stretch{data == nullptr ? nullptr : static_cast<const std::byte*>(data) + begin * bytes_per_row,
                    data == nullptr ? 0 : static_cast<std::size_t>((end - begin) * bytes_per_row)};

@@ -59,7 +59,7 @@ void multiply(const StoredMatrix& matrix, const float* x, std::int64_t x_stride,
 void decode_row(const StoredMatrix& matrix, int row, float* out);
 
 // What a product by rows [begin, end) reads: codes, scales and biases.
-std::array<Stretch, 3> stretches(const StoredMatrix& matrix, int begin, int end);
+Stretches stretches(const StoredMatrix& matrix, int begin, int end);
 
 // Bytes that a product reads per row of the matrix.
 std::int64_t row_bytes(const StoredMatrix& matrix);
