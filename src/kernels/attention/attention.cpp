@@ -94,8 +94,8 @@ struct StateBuffer {
 void begin(const AttentionSpec& spec, const Unit& unit, StateBuffer& buffer) {
   const int group = group_size(spec);
   for (int i = 0; i < unit.queries.count; ++i) {
-    buffer.largest[i] =
-        spec.sinks == nullptr ? -std::numeric_limits<float>::infinity() : spec.sinks[unit.head(i, group)];
+    buffer.largest[i] = spec.sinks == nullptr ? -std::numeric_limits<float>::infinity()
+                                              : spec.sinks[unit.head(i, group)] * log2_e;
     buffer.total[i] = spec.sinks == nullptr ? 0.0f : 1.0f;
   }
   std::fill_n(buffer.values, unit.queries.count * vector_stride(spec.value_size()), 0.0f);

@@ -7,6 +7,7 @@
 namespace pome::kernels::attention {
 
 inline constexpr int tile_positions = 256;
+inline constexpr float log2_e = 1.44269504088896341f;  // scores are counted in units of ln 2
 inline constexpr int panel_positions = 16;  // decoded to floats at once: they stay in the first-level cache
 
 // A unit's query vectors: `count` = rows · H/K, those of a row next to each other.
@@ -24,8 +25,9 @@ struct Queries {
   int length;
 };
 
-// What a run of tiles says about each query: the largest score, the sum of the weights relative to it, and
-// the weighted values. No visible position: largest is -infinity and the rest is not meant.
+// What a run of tiles says about each query: the largest score in units of ln 2, the sum of the weights
+// relative to it, and the weighted values. No visible position: largest is -infinity and the rest is not
+// meant.
 struct State {
   float* largest;  // [count]
   float* total;    // [count]

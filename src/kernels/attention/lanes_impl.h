@@ -213,42 +213,74 @@ inline void add_weighted_all(const float* weights, const Source& source, int que
   }
 }
 
-// -∞ for those positions from `first` on that lie in no block that is seen.
-inline Lanes striped(Lanes s, int first, const Visible& visible) {
-  float scores[lane_count];
-  store_lanes(scores, s);
+// Zero for those positions from `first` on that lie in no block that is seen.
+inline Lanes striped(Lanes seen, int first, const Visible& visible) {
+  float lanes[lane_count];
+  store_lanes(lanes, seen);
   for (int l = 0; l < lane_count; ++l) {
-    if (!visible.sparsely(first + l)) scores[l] = -__builtin_inff();
+    if (!visible.sparsely(first + l)) lanes[l] = 0;
   }
-  return load_lanes(scores);
+  return load_lanes(lanes);
 }
 
-// Turns scores [0, count) of a tile that starts at `first` into weights; returns the largest score and their
-// sum. Weights of what is not visible are zero.
+// 2^x for x up to 1, within 2 units in the last place, zero below -100: weights that small count as nothing,
+// so that their products with stored values never underflow. NaN stays. The polynomial is a minimax one for
+// relative error, from -1/2 to 1/2.
+inline Lanes power(Lanes x) {
+  const Lanes clamped = max(splat(-101.0f), x), n = round_to_even(clamped), r = clamped - n;
+  Lanes p = splat(1.3264727255e-3f);
+  p = fma(p, r, splat(9.6715127857e-3f));
+  p = fma(p, r, splat(5.5507337445e-2f));
+  p = fma(p, r, splat(2.4022242083e-1f));
+  p = fma(p, r, splat(6.9314697760e-1f));
+  p = fma(p, r, splat(1.0f));
+  return select_less(x, splat(-100.0f), splat(0.0f), p * power_of_two(n));
+}
+
+// Turns scores [0, count) of a tile that starts at `first` into weights; returns the largest score, in units
+// of ln 2, and their sum. Weights of what is not visible are zero.
 inline void softmax(float* scores, int first, int count, const AttentionSpec& spec, const Visible& visible,
                     float& largest_score, float& total) {
   alignas(64) static constexpr float numbers[lane_count] = {0, 1, 2,  3,  4,  5,  6,  7,
                                                             8, 9, 10, 11, 12, 13, 14, 15};
+  const int begin = visible.begin - first, end = visible.end - first, kept = visible.keep - first;
+  // Lanes outside of [from, to) are not visible.
+  int from = kept > 0 || begin <= 0 ? 0 : begin / lane_count * lane_count;
+  from = from < count ? from : count;
+  int to = end < count ? (end + lane_count - 1) / lane_count * lane_count : count;
+  to = to > from ? to : from;
+  for (int p = 0; p < from; ++p) scores[p] = 0;
+  for (int p = to; p < count; ++p) scores[p] = 0;
+
   const Lanes nothing = splat(-__builtin_inff());
   Lanes top = nothing, not_numbers = splat(0);  // max() forgets a NaN as soon as a number follows
-  for (int p = 0; p < count; p += lane_count) {
-    // Positions relative to the tile are exact as floats.
-    const Lanes number = load_lanes(numbers) + splat(static_cast<float>(p));
-    const auto bound = [&](int position) { return splat(static_cast<float>(position - first)); };
-    Lanes s = load_lanes(scores + p) * splat(spec.scale);
-    if (spec.soft_cap > 0) s = tanh(s / splat(spec.soft_cap)) * splat(spec.soft_cap);
-    const Lanes kept = select_less(number, bound(visible.keep), s, nothing);
-    s = select_less(number, bound(visible.begin), kept, s);
-    s = select_less(number, bound(visible.end), s, nothing);
-    if (visible.block > 0) s = striped(s, first + p, visible);
+  for (int p = from; p < to; p += lane_count) {
+    Lanes s = load_lanes(scores + p);
+    if (spec.soft_cap > 0) {
+      s = tanh(s * splat(spec.scale / spec.soft_cap)) * splat(spec.soft_cap * log2_e);
+    } else {
+      s = s * splat(spec.scale * log2_e);
+    }
+    if (p >= begin && p + lane_count <= end && visible.block == 0) {
+      not_numbers = fma(s, splat(0), not_numbers);
+    } else {
+      // Positions relative to the tile are exact as floats.
+      const Lanes number = load_lanes(numbers) + splat(static_cast<float>(p));
+      const auto bound = [&](int position) { return splat(static_cast<float>(position)); };
+      Lanes seen = select_less(number, bound(kept), splat(1), splat(0));
+      seen = select_less(number, bound(begin), seen, splat(1));
+      seen = select_less(number, bound(end), seen, splat(0));
+      if (visible.block > 0) seen = striped(seen, first + p, visible);
+      not_numbers = fma(select_less(splat(0), seen, s, splat(0)), splat(0), not_numbers);
+      s = select_less(splat(0), seen, s, nothing);
+    }
     store_lanes(scores + p, s);
     top = max(top, s);
-    not_numbers = not_numbers + select_less(s, splat(__builtin_inff()), splat(0), s);
   }
   largest_score = largest(top + not_numbers);
   Lanes sums = splat(0);
-  for (int p = 0; p < count; p += lane_count) {
-    const Lanes weight = exp(load_lanes(scores + p) - splat(largest_score));
+  for (int p = from; p < to; p += lane_count) {
+    const Lanes weight = power(load_lanes(scores + p) - splat(largest_score));
     store_lanes(scores + p, weight);
     sums = sums + weight;
   }
@@ -326,9 +358,9 @@ void tile(const AttentionSpec& spec, const KeyValues& cache, const Queries& quer
   }
 }
 
-inline float exp_of(float x) {
+inline float power_of(float x) {
   float out;
-  store_lanes(&out, exp(splat(x)), 1);
+  store_lanes(&out, power(splat(x)), 1);
   return out;
 }
 
@@ -337,8 +369,8 @@ void merge(const State& into, const State& next, int count, int value_dim) {
   for (int i = 0; i < count; ++i) {
     if (next.largest[i] == -__builtin_inff()) continue;
     const float top = into.largest[i] > next.largest[i] ? into.largest[i] : next.largest[i];
-    // Nothing so far: e^-∞ = 0 takes what stood there out of the sum.
-    const float before = exp_of(into.largest[i] - top), after = exp_of(next.largest[i] - top);
+    // Nothing so far: 2^-∞ = 0 takes what stood there out of the sum.
+    const float before = power_of(into.largest[i] - top), after = power_of(next.largest[i] - top);
     into.largest[i] = top;
     const float kept = into.total[i] * before, added = next.total[i] * after;
     into.total[i] = kept + added;
