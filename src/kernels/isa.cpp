@@ -6,6 +6,8 @@
 #if defined(__aarch64__) && defined(__linux__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 namespace pome::kernels {
@@ -28,13 +30,26 @@ bool has_avx512vnni() {
 
 bool has_avx512bf16() { return has_avx512vnni() && __builtin_cpu_supports("avx512bf16"); }
 #elif defined(__aarch64__)
-bool has_neondot() {
 #if defined(__linux__)
-  return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
-#else
-  return true;  // every Apple processor with this instruction set has them
-#endif
+bool has_neondot() { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
+bool has_i8mm() { return (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0; }
+bool has_bf16() { return (getauxval(AT_HWCAP2) & HWCAP2_BF16) != 0; }
+#elif defined(__APPLE__)
+bool has_feature(const char* name) {
+  int present = 0;
+  std::size_t size = sizeof present;
+  return sysctlbyname(name, &present, &size, nullptr, 0) == 0 && present != 0;
 }
+bool has_neondot() { return has_feature("hw.optional.arm.FEAT_DotProd"); }
+bool has_i8mm() { return has_feature("hw.optional.arm.FEAT_I8MM"); }
+bool has_bf16() { return has_feature("hw.optional.arm.FEAT_BF16"); }
+#else
+bool has_neondot() { return false; }
+bool has_i8mm() { return false; }
+bool has_bf16() { return false; }
+#endif
+bool has_neoni8mm() { return has_neondot() && has_i8mm(); }
+bool has_neonbf16() { return has_neoni8mm() && has_bf16(); }
 #endif
 
 constexpr IsaRow table[] = {
@@ -47,6 +62,8 @@ constexpr IsaRow table[] = {
     {Isa::avx512bf16, "avx512bf16", has_avx512bf16},
 #elif defined(__aarch64__)
     {Isa::neondot, "neondot", has_neondot},
+    {Isa::neoni8mm, "neoni8mm", has_neoni8mm},
+    {Isa::neonbf16, "neonbf16", has_neonbf16},
 #endif
 };
 

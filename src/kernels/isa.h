@@ -12,7 +12,17 @@ namespace pome::kernels {
 // In rising order, within a family of processors: a level executes everything below it. But for avxvnni,
 // which few processors with AVX-512 have: what has a row for it has one for avx512vl too, the same source
 // encoded for AVX-512, by which it is tested where avxvnni is missing.
-enum class Isa : std::uint8_t { scalar, avx2, avxvnni, avx512vl, avx512vnni, avx512bf16, neondot };
+enum class Isa : std::uint8_t {
+  scalar,
+  avx2,
+  avxvnni,
+  avx512vl,
+  avx512vnni,
+  avx512bf16,
+  neondot,   // NEON with dot products of bytes: Armv8.2
+  neoni8mm,  // with products of matrices of bytes: Armv8.6
+  neonbf16,  // and of bfloat16
+};
 
 struct IsaRow {
   Isa isa;

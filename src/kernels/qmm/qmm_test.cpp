@@ -54,19 +54,26 @@ TEST(Qmm, ScalarTwinIsCloseToFloat64) {
   }
 }
 
-TEST(Qmm, EveryLevelEqualsTheScalarTwin) {
+// Every level but the twin itself, whose product is computed once for all of them: it takes the most time.
+void expect_twins(const QuantizedMatrix& w, int rows, Precision precision) {
+  const std::vector<float> x = gaussian(rows, w.columns, true);
+  const std::vector<float> expected = product(scalar(), w, x, rows, precision);
   for (const Row* row : executable_rows()) {
-    for (int bits : {2, 3, 4, 5, 6, 8}) {
-      for (int group : {32, 64, 128}) {
-        for (Element type : {Element::f16, Element::bf16, Element::f32}) {
-          for (int columns : {group, 3 * group, 1024, 1024 + group, 2048 + 5 * group}) {
-            const Weights w(37, columns, bits, group, type, 0, static_cast<unsigned>(columns + bits));
-            for (int rows : {1, 2, 7, 23}) {
-              const std::vector<float> x = gaussian(rows, columns, true);
-              ASSERT_TRUE(same_bits(product(*row, w.matrix, x, rows), product(scalar(), w.matrix, x, rows)))
-                  << isa_name(row->isa) << ", " << bits << " bits, group " << group << ", scale type "
-                  << static_cast<int>(type) << ", K " << columns << ", M " << rows;
-            }
+    if (row->isa == Isa::scalar) continue;
+    ASSERT_TRUE(same_bits(product(*row, w, x, rows, precision), expected))
+        << isa_name(row->isa) << ", " << w.bits << " bits, group " << w.group << ", scale type "
+        << static_cast<int>(w.scale_type) << ", K " << w.columns << ", M " << rows;
+  }
+}
+
+TEST(Qmm, EveryLevelEqualsTheScalarTwin) {
+  for (int bits : {2, 3, 4, 5, 6, 8}) {
+    for (int group : {32, 64, 128}) {
+      for (Element type : {Element::f16, Element::bf16, Element::f32}) {
+        for (int columns : {group, 3 * group, 1024, 1024 + group, 2048 + 5 * group}) {
+          const Weights w(37, columns, bits, group, type, 0, static_cast<unsigned>(columns + bits));
+          for (int rows : {1, 2, 7, 23}) {
+            ASSERT_NO_FATAL_FAILURE(expect_twins(w.matrix, rows, Precision::standard));
           }
         }
       }
@@ -75,19 +82,11 @@ TEST(Qmm, EveryLevelEqualsTheScalarTwin) {
 }
 
 TEST(Qmm, FastEqualsTheScalarTwin) {
-  for (const Row* row : executable_rows()) {
-    for (int bits : {2, 3, 4, 5, 6, 8}) {
-      for (int group : {32, 64, 128}) {
-        for (int columns : {group, 3 * group, 1024, 1024 + 5 * group}) {
-          const Weights w(35, columns, bits, group, Element::bf16, 1);
-          for (int rows : {1, 2, 11}) {
-            const std::vector<float> x = gaussian(rows, columns, true);
-            ASSERT_TRUE(same_bits(product(*row, w.matrix, x, rows, Precision::fast),
-                                  product(scalar(), w.matrix, x, rows, Precision::fast)))
-                << isa_name(row->isa) << ", " << bits << " bits, group " << group << ", K " << columns
-                << ", M " << rows;
-          }
-        }
+  for (int bits : {2, 3, 4, 5, 6, 8}) {
+    for (int group : {32, 64, 128}) {
+      for (int columns : {group, 3 * group, 1024, 1024 + 5 * group}) {
+        const Weights w(35, columns, bits, group, Element::bf16, 1);
+        for (int rows : {1, 2, 11}) ASSERT_NO_FATAL_FAILURE(expect_twins(w.matrix, rows, Precision::fast));
       }
     }
   }
