@@ -34,6 +34,38 @@ inline float element(const void* values, Element type, std::int64_t i) {
                         0);
 }
 
+// 16 codes of Bits bits in natural order; they fill 2·Bits bytes at p, of `left` that may be read.
+template <int Bits>
+inline uint8x16_t natural_codes(const std::uint8_t* p, std::int64_t left) {
+  // A lane of 16 bits takes the two bytes that hold its pair of codes.
+  alignas(16) static constexpr auto tables = [] {
+    struct {
+      std::uint8_t bytes[16];
+      std::int16_t shifts[8];
+    } t{};
+    for (int i = 0; i < 8; ++i) {
+      t.bytes[2 * i] = static_cast<std::uint8_t>(i * 2 * Bits / 8);
+      t.bytes[2 * i + 1] = static_cast<std::uint8_t>(i * 2 * Bits / 8 + 1);
+      t.shifts[i] = static_cast<std::int16_t>(-(i * 2 * Bits % 8));
+    }
+    return t;
+  }();
+  uint8x16_t packed;
+  if (left >= 16) {
+    packed = vld1q_u8(p);
+  } else {
+    std::uint8_t copy[16] = {};
+    __builtin_memcpy(copy, p, 2 * Bits);
+    packed = vld1q_u8(copy);
+  }
+  const uint16x8_t words = vreinterpretq_u16_u8(vqtbl1q_u8(packed, vld1q_u8(tables.bytes)));
+  const uint16x8_t pairs = vshlq_u16(words, vld1q_s16(tables.shifts));
+  constexpr int mask = (1 << Bits) - 1;
+  const uint16x8_t low = vandq_u16(pairs, vdupq_n_u16(mask));
+  const uint16x8_t high = vandq_u16(vshlq_n_u16(pairs, 8 - Bits), vdupq_n_u16(mask << 8));
+  return vreinterpretq_u8_u16(vorrq_u16(low, high));
+}
+
 // Of 16 lanes: l and l + 8, of those l and l + 4, then + 2, + 1.
 inline float sum_by_halves(const float32x4_t* v) {
   const float32x4_t v4 = vaddq_f32(vaddq_f32(v[0], v[2]), vaddq_f32(v[1], v[3]));

@@ -13,7 +13,7 @@ constexpr Row table[] = {
     {Isa::avx2, avx2::affine, avx2::floats, avx2::e2m1, avx2::e4m3},
     {Isa::avx512vnni, avx512vnni::affine, avx512vnni::floats, avx512vnni::e2m1, avx512vnni::e4m3},
 #elif defined(__aarch64__)
-    {Isa::neondot, scalar::affine, neondot::floats, scalar::e2m1, scalar::e4m3},
+    {Isa::neondot, neondot::affine, neondot::floats, neondot::e2m1, neondot::e4m3},
 #endif
 };
 
