@@ -20,6 +20,7 @@ POME_QMM_LEVEL(avxvnni)
 POME_QMM_LEVEL(avx512vl)
 POME_QMM_LEVEL(avx512vnni)
 POME_QMM_LEVEL(neondot)
+POME_QMM_LEVEL(neoni8mm)
 
 namespace avx512vnni {
 void quantize_units(const float* x, const Activations& to, int row);

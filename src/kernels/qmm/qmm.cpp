@@ -30,6 +30,8 @@ constexpr Row table[] = {
 #elif defined(__aarch64__)
     {Isa::neondot, Storage::planes, Storage::bytes, Storage::planes, Storage::bytes, 8, neondot::quantize,
      neondot::gemv, neondot::gemm},
+    {Isa::neoni8mm, Storage::planes, Storage::bytes, Storage::unit_planes, Storage::unit_bytes, 8,
+     neoni8mm::quantize, neoni8mm::gemv, neoni8mm::gemm},
 #endif
 };
 
@@ -86,7 +88,7 @@ ActivationFormat activation_format(const Row& row, const QuantizedMatrix& matrix
   // 32639 = 127·256 + 127: both planes are signed bytes. 120: the sum with a code fits a byte.
   format.levels = fast ? (matrix.bits <= 4 ? 120 : 127) : 32639;
   if (unit_by_unit(format.storage)) {
-    format.interleave = unit_interleave(matrix.bits, fast);
+    format.interleave = unit_interleave(matrix.bits, format.storage != Storage::unit_words);
     format.pairs = pairs_pay() && matrix.bits <= (fast ? 4 : 6);
   } else {
     format.interleave = interleave_of(matrix.bits, format.storage != Storage::words);

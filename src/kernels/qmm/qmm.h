@@ -50,17 +50,18 @@ enum class Precision : std::uint8_t {
 
 // How quantized activations are kept, as a level of instructions wants them.
 enum class Storage : std::uint8_t {
-  words,       // of 16 bits
-  bytes,       // of 8 bits: fast only
-  planes,      // 16 bits as a high and a low byte, for instructions that multiply bytes
-  unit_words,  // of 16 bits, unit by unit: for products of several rows
-  unit_bytes,  // of 8 bits, unit by unit: fast only
-  fp4_bytes,   // for 4-bit floats (fp4.h): of 8 bits
-  fp4_planes,  // the same, of 16 bits
-  bf16,        // bfloat16 and no integers, for dense matrices (dense.h): fast only
+  words,        // of 16 bits
+  bytes,        // of 8 bits: fast only
+  planes,       // 16 bits as a high and a low byte, for instructions that multiply bytes
+  unit_words,   // of 16 bits, unit by unit: for products of several rows
+  unit_bytes,   // of 8 bits, unit by unit: fast only
+  unit_planes,  // 16 bits as eight high bytes and eight low ones in turn, unit by unit
+  fp4_bytes,    // for 4-bit floats (fp4.h): of 8 bits
+  fp4_planes,   // the same, of 16 bits
+  bf16,         // bfloat16 and no integers, for dense matrices (dense.h): fast only
 };
 
-constexpr bool unit_by_unit(Storage s) { return s == Storage::unit_words || s == Storage::unit_bytes; }
+constexpr bool unit_by_unit(Storage s) { return s >= Storage::unit_words && s <= Storage::unit_planes; }
 
 // How a row of activations is stored for a matrix: matrices of one format share one quantization of x.
 struct ActivationFormat {

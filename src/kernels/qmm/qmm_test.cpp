@@ -147,6 +147,28 @@ TEST(Qmm, AnySplitOfColumnsGivesTheSameBits) {
   }
 }
 
+TEST(Qmm, RowsStoredForManyGiveTheirBitsAlone) {
+  constexpr int rows = 9;
+  for (const Row* row : executable_rows()) {
+    for (int bits : {2, 4, 6, 8}) {
+      for (Precision precision : {Precision::standard, Precision::fast}) {
+        const Weights w(21, 1024 + 96, bits, 32, Element::bf16);
+        const std::vector<float> x = gaussian(rows, w.matrix.columns);
+        const std::vector<float> whole = product(*row, w.matrix, x, rows, precision);
+        const ActivationFormat format = qmm::activation_format(*row, w.matrix, precision, rows);
+        AlignedBytes memory(activation_bytes(format, rows, w.matrix.columns));
+        const Activations a = lay_out_activations(format, rows, w.matrix.columns, memory.get());
+        qmm::quantize(*row, x.data(), w.matrix.columns, a, 0, rows);
+        std::vector<float> parts(whole.size());
+        for (int begin = 0, count = 1; begin < rows; begin += count, count = 3 - count) {
+          qmm::multiply(*row, w.matrix, slice(a, begin, begin + count), parts.data() + begin * 21, 21, 0, 21);
+        }
+        EXPECT_TRUE(same_bits(parts, whole)) << isa_name(row->isa) << ", " << bits << " bits";
+      }
+    }
+  }
+}
+
 TEST(Qmm, ReadsMisalignedTensors) {
   for (const Row* row : executable_rows()) {
     for (int bits : {2, 3, 4, 5, 6, 8}) {
