@@ -10,9 +10,14 @@ namespace dense {
 namespace {
 
 constexpr Bf16Row bf16_table[] = {
+#if defined(__aarch64__)
+    {Isa::scalar, scalar::round, scalar::multiply_twos},
+    {Isa::neonbf16, neonbf16::round, neonbf16::multiply},
+#else
     {Isa::scalar, scalar::round, scalar::multiply},
 #if defined(__x86_64__)
     {Isa::avx512bf16, avx512bf16::round, avx512bf16::multiply},
+#endif
 #endif
 };
 

@@ -42,9 +42,12 @@ void multiply(const DenseMatrix& w, const float* x, std::int64_t x_stride, int r
 // Fast products of bfloat16 weights, on levels with instructions for them, take x rounded to bfloat16 by
 // quantize_activations(): relative error about 2e-3. How x is wanted; nothing where products take floats.
 //
-// Lane l takes of every 32 elements the two at 2l: v = fma(w[2l + 1], x[2l + 1], v), then v = fma(w[2l],
-// x[2l], v), with denormals taken and left as zeros. Otherwise the order is the one above. So a row's bits
-// depend on nothing but itself here too, but levels without such instructions have other ones.
+// On x86, lane l takes of every 32 elements the two at 2l: v = fma(w[2l + 1], x[2l + 1], v), then v =
+// fma(w[2l], x[2l], v). On Arm there is one lane: v = v + (w[k]·x[k] + w[k + 1]·x[k + 1]) for every two
+// elements, the product, both sums, each rounded to odd: cut off, and the last bit set where that lost
+// anything. Denormals are taken and left as zeros. Otherwise the order is the one above. So a row's bits
+// depend on nothing but itself here too, but processors of the other kind, and levels without such
+// instructions, have other ones.
 std::optional<ActivationFormat> activation_format(const DenseMatrix& w, Precision precision);
 void round_activations(const float* x, std::int64_t x_stride, const Activations& to, int begin, int end);
 void multiply(const DenseMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,

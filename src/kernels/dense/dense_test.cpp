@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/thread_pool.h"
+#include "kernels/dense/levels.h"
 #include "kernels/dense/row.h"
 #include "kernels/test_data.h"
 
@@ -105,11 +106,14 @@ std::vector<float> bf16_product(const Bf16Row& row, const DenseMatrix& w, const 
 
 const Bf16Row& bf16_scalar() { return dense::bf16_rows().front(); }
 
-TEST(DenseBf16, ScalarTwinIsCloseToFloat64) {
+TEST(DenseBf16, ScalarTwinsAreCloseToFloat64) {
   const RandomDense w(20, 3000, Element::bf16);
-  for (bool outliers : {false, true}) {
-    const std::vector<float> x = gaussian(2, 3000, outliers);
-    EXPECT_LE(relative_error(w, x, 2, bf16_product(bf16_scalar(), w.matrix, x, 2)), 3e-3);
+  for (auto* multiply : {dense::scalar::multiply, dense::scalar::multiply_twos}) {
+    const Bf16Row twin = {Isa::scalar, dense::scalar::round, multiply};
+    for (bool outliers : {false, true}) {
+      const std::vector<float> x = gaussian(2, 3000, outliers);
+      EXPECT_LE(relative_error(w, x, 2, bf16_product(twin, w.matrix, x, 2)), 3e-3);
+    }
   }
 }
 

@@ -42,6 +42,13 @@ POME_DENSE_LEVEL(neondot)
 
 POME_DENSE_BF16_LEVEL(scalar)
 POME_DENSE_BF16_LEVEL(avx512bf16)
+POME_DENSE_BF16_LEVEL(neonbf16)
+
+namespace scalar {
+// In the order of Arm's processors; multiply() has that of the others (dense.h).
+void multiply_twos(const DenseMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
+                   int end);
+}  // namespace scalar
 
 #undef POME_DENSE_BF16_LEVEL
 
