@@ -1,4 +1,7 @@
 // NEON with dot products of signed bytes: 16 bytes of codes are four lanes, which in mxfp4 share a scale.
+//
+// Products of matrices of bytes (Armv8.6) would not help: a sum becomes a float after eight elements, one of
+// their steps, and putting steps of several rows together again costs what they save.
 #include "kernels/neon.h"
 
 #include "kernels/fp4/impl.h"
@@ -40,15 +43,20 @@ inline float32x4_t load_scales(const std::uint8_t* scales, int lane, int columns
   }
 }
 
-template <int Planes, int Group>
-float product(const Fp4Matrix& w, const Activations& x, int m, int n) {
+// Column n of y for rows m … m + M - 1 of x: codes and scales are decoded once for all of them.
+template <int Planes, int Group, int M>
+void multiply_column(const Fp4Matrix& w, const Activations& x, int m, int n, float* y,
+                     std::int64_t y_stride) {
   const std::uint8_t* codes = w.codes + std::int64_t{n} * (w.columns / 2);
   const std::uint8_t* scales = w.scales + std::int64_t{n} * (w.columns / Group);
-  const std::int8_t* q = static_cast<const std::int8_t*>(x.q) + m * x.stride * Planes;
+  const std::int64_t stride = x.stride * Planes;
+  const std::int8_t* q = static_cast<const std::int8_t*>(x.q) + m * stride;
   const float* d = x.scale + std::int64_t{m} * x.units;
   const int8x16_t table_of_values = vld1q_s8(values);
-  float32x4_t sums[vectors];
-  for (float32x4_t& sum : sums) sum = vdupq_n_f32(0);
+  float32x4_t sums[M][vectors];
+  for (auto& of_row : sums) {
+    for (float32x4_t& sum : of_row) sum = vdupq_n_f32(0);
+  }
   for (int k = 0; k < w.columns; k += chunk, q += chunk * Planes) {
     std::uint8_t part[chunk / 2] = {};
     const std::uint8_t* p = codes + k / 2;
@@ -56,22 +64,27 @@ float product(const Fp4Matrix& w, const Activations& x, int m, int n) {
       __builtin_memcpy(part, p, static_cast<unsigned>(w.columns - k) / 2);
       p = part;
     }
+#pragma clang loop unroll(full)
     for (int v = 0; v < vectors; ++v) {
       const uint8x16_t pairs = vld1q_u8(p + v * vector_bytes);
       const int8x16_t even = vqtbl1q_s8(table_of_values, vandq_u8(pairs, vdupq_n_u8(15)));
       const int8x16_t odd = vqtbl1q_s8(table_of_values, vshrq_n_u8(pairs, 4));
-      int32x4_t t = vdupq_n_s32(0);
-      for (int plane = 0; plane < Planes; ++plane) {
-        const std::int8_t* from = q + plane * chunk + v * vector_bytes;
-        if (plane == 1) t = vshlq_n_s32(t, 8);
-        t = vdotq_s32(vdotq_s32(t, even, vld1q_s8(from)), odd, vld1q_s8(from + chunk / 2));
-      }
       const int lane = k / 8 + 4 * v;
-      const float32x4_t scale = vmulq_f32(load_scales<Group>(scales, lane, w.columns), vld1q_f32(d + lane));
-      sums[v] = vfmaq_f32(sums[v], vcvtq_f32_s32(t), scale);
+      const float32x4_t scale_of_w = load_scales<Group>(scales, lane, w.columns);
+#pragma clang loop unroll(full)
+      for (int r = 0; r < M; ++r) {
+        int32x4_t t = vdupq_n_s32(0);
+        for (int plane = 0; plane < Planes; ++plane) {
+          const std::int8_t* from = q + r * stride + plane * chunk + v * vector_bytes;
+          if (plane == 1) t = vshlq_n_s32(t, 8);
+          t = vdotq_s32(vdotq_s32(t, even, vld1q_s8(from)), odd, vld1q_s8(from + chunk / 2));
+        }
+        const float32x4_t scale = vmulq_f32(scale_of_w, vld1q_f32(d + std::int64_t{r} * x.units + lane));
+        sums[r][v] = vfmaq_f32(sums[r][v], vcvtq_f32_s32(t), scale);
+      }
     }
   }
-  return sum_by_halves(sums);
+  for (int r = 0; r < M; ++r) y[(m + r) * y_stride + n] = sum_by_halves(sums[r]);
 }
 
 struct Level {
@@ -80,9 +93,7 @@ struct Level {
   template <int Planes, int Group, int M>
   static void multiply_rows(const Fp4Matrix& w, const Activations& x, int m, float* y, std::int64_t y_stride,
                             int begin, int end) {
-    for (int n = begin; n < end; ++n) {
-      for (int r = m; r < m + M; ++r) y[r * y_stride + n] = product<Planes, Group>(w, x, r, n);
-    }
+    for (int n = begin; n < end; ++n) multiply_column<Planes, Group, M>(w, x, m, n, y, y_stride);
   }
 };
 
