@@ -76,10 +76,11 @@ inline void walk_panels(const QuantizedMatrix& w, const Activations& x, float* y
       Level::fill(panel(panels), w, x, n + panels * panel_rows);
     }
     const int next = n + panels * panel_rows;
-    const int last = next + panels * panel_rows < end ? next + panels * panel_rows : end;
+    const int last = next + panels * panel_rows < w.rows ? next + panels * panel_rows : w.rows;
     for (int m = 0, rows = 0; m < x.rows; m += rows) {
       rows = rows_of_next_tile(x.rows - m, Level::largest_tile);
-      // The next tile's rows of x, behind the last tile the codes of the next panels.
+      // The next tile's rows of x, behind the last tile the codes of the next panels: most often this
+      // thread's next call begins where this one ends.
       const bool more = m + rows < x.rows;
       const std::uint8_t* ahead =
           more ? static_cast<const std::uint8_t*>(x.q) + (m + rows) * x_bytes : w.codes + next * row_bytes;
