@@ -159,6 +159,7 @@ void CpuCache::commit(int rows) {
     const Visibility seen = visible(i);
     if (!seen.limited()) continue;
     for (std::size_t b = 0; b < layers_[i].blocks.size(); ++b) {
+      if (layers_[i].blocks[b] == nullptr) continue;
       const int begin = static_cast<int>(b) * cache_block;
       if (!seen.needs(begin, begin + cache_block, length_)) put(layers_[i], b, nullptr);
     }

@@ -41,7 +41,7 @@ struct Node {
   RowSet rows = RowSet::all;
   int width = 0;
   const Linear* linear = nullptr;
-  StoredMatrix matrix;         // of embedding and linear
+  StoredMatrix matrix;         // of embedding, linear and head_linear
   kernels::Parameters weight;  // of norms and sums; of linear its bias
   kernels::Parameters bias;
   int period = 0;    // elements of `weight`

@@ -1,8 +1,7 @@
 // A cache as tensors. `length` int32 [1]; per layer `layers.<i>.blocks` int32 [n], the indices of the full
 // blocks held, and `layers.<i>.keys` [K, 64·n + length mod 64, C] and, unless they lie in the keys, `.values`
-// [K, …, Cv]: those blocks end to end,
-// then the tail. Quantized caches have `.codes` and `.scales` [K, positions, …] of each instead, and layers
-// with a state `.state` [size] and nothing else.
+// [K, …, Cv]: those blocks end to end, then the tail. Quantized caches have `.codes` and `.scales` [K,
+// positions, …] of each instead, and layers with a state `.state` [size] and nothing else.
 #include <algorithm>
 #include <cstring>
 

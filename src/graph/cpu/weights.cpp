@@ -1,5 +1,6 @@
 #include "graph/cpu/weights.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "base/error.h"

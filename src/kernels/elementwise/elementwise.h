@@ -16,11 +16,11 @@ struct Parameters {
   float offset = 0;  // added to each by the norms
 };
 
-// Runs of `length` floats, one every `stride` floats: the rows of a matrix, or the heads of a row.
+// Runs of `length` floats: the rows of a matrix, or the heads of a row.
 struct Runs {
   int count = 0;
   int length = 0;
-  std::int64_t in_stride = 0;
+  std::int64_t in_stride = 0;  // floats from run to run
   std::int64_t out_stride = 0;
 };
 
