@@ -4,7 +4,7 @@
 
 #include <functional>
 
-#include "kernels/elementwise/levels.h"
+#include "kernels/elementwise/row.h"
 #include "kernels/test_data.h"
 
 namespace pome::kernels {

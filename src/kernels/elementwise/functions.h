@@ -1,8 +1,8 @@
-// The levels of elementwise: one row of functions each. No standard library, since the instruction-set files
-// include it.
+// What every level of elementwise has. No standard library, since the instruction-set files include it.
 #pragma once
 
 #include "kernels/elementwise/elementwise.h"
+#include "kernels/lane_levels.h"
 
 namespace pome::kernels::elementwise {
 
@@ -24,17 +24,6 @@ struct Functions {
   void (*to_f16_saturating)(const float* x, std::uint16_t* out, std::int64_t count);
 };
 
-namespace scalar {
-extern const Functions functions;
-}
-namespace avx2 {
-extern const Functions functions;
-}
-namespace avx512vnni {
-extern const Functions functions;
-}
-namespace neondot {
-extern const Functions functions;
-}
+POME_FOR_LANE_LEVELS(POME_LANE_FUNCTIONS)
 
 }  // namespace pome::kernels::elementwise

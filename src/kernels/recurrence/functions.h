@@ -1,7 +1,7 @@
-// The levels of recurrence: one row of functions each. No standard library, since the instruction-set files
-// include it.
+// What every level of recurrence has. No standard library, since the instruction-set files include it.
 #pragma once
 
+#include "kernels/lane_levels.h"
 #include "kernels/recurrence/recurrence.h"
 
 namespace pome::kernels::recurrence {
@@ -18,17 +18,6 @@ struct Functions {
   void (*decay)(const float* dt, const Parameters& a_log, float* out, int count);
 };
 
-namespace scalar {
-extern const Functions functions;
-}
-namespace avx2 {
-extern const Functions functions;
-}
-namespace avx512vnni {
-extern const Functions functions;
-}
-namespace neondot {
-extern const Functions functions;
-}
+POME_FOR_LANE_LEVELS(POME_LANE_FUNCTIONS)
 
 }  // namespace pome::kernels::recurrence

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "kernels/recurrence/levels.h"
+#include "kernels/recurrence/row.h"
 #include "kernels/test_data.h"
 
 namespace pome::kernels {

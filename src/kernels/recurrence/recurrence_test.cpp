@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/recurrence/levels.h"
+#include "kernels/recurrence/row.h"
 #include "kernels/test_data.h"
 
 namespace pome::kernels {

@@ -1,7 +1,7 @@
-// The levels of select: one row of functions each. No standard library, since the instruction-set files
-// include it.
+// What every level of select has. No standard library, since the instruction-set files include it.
 #pragma once
 
+#include "kernels/lane_levels.h"
 #include "kernels/select/select.h"
 
 namespace pome::kernels::select {
@@ -15,17 +15,6 @@ struct Functions {
   double (*sum_exp)(const float* x, std::int64_t count, float shift, float factor);
 };
 
-namespace scalar {
-extern const Functions functions;
-}
-namespace avx2 {
-extern const Functions functions;
-}
-namespace avx512vnni {
-extern const Functions functions;
-}
-namespace neondot {
-extern const Functions functions;
-}
+POME_FOR_LANE_LEVELS(POME_LANE_FUNCTIONS)
 
 }  // namespace pome::kernels::select

@@ -1,20 +1,12 @@
 #include "kernels/select/select.h"
 
-#include "kernels/select/levels.h"
+#include "kernels/select/row.h"
 
 namespace pome::kernels {
 namespace select {
 namespace {
 
-const Row table[] = {
-    {Isa::scalar, &scalar::functions},
-#if defined(__x86_64__)
-    {Isa::avx2, &avx2::functions},
-    {Isa::avx512vnni, &avx512vnni::functions},
-#elif defined(__aarch64__)
-    {Isa::neondot, &neondot::functions},
-#endif
-};
+const Row table[] = {POME_FOR_LANE_LEVELS(POME_LANE_ROW)};
 
 const Functions& active() {
   static const Functions& functions = *choose_row(rows(), active_isa()).functions;

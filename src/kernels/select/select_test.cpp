@@ -6,7 +6,7 @@
 #include <limits>
 #include <utility>
 
-#include "kernels/select/levels.h"
+#include "kernels/select/row.h"
 #include "kernels/test_data.h"
 
 namespace pome::kernels {
