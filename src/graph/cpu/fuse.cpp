@@ -101,11 +101,56 @@ class Fusion {
   View make(int id) { return view(id) = new_view(node(id).rows, node(id).width); }
 
   void emit_row(RowSet rows, RowOp op) {
+    if (!program_.phases.empty() && follows_products(program_.phases.back(), rows, op)) {
+      program_.phases.back().ops.push_back(std::move(op));
+      return;
+    }
     if (program_.phases.empty() || program_.phases.back().kind != PhaseKind::rows ||
         program_.phases.back().rows != rows) {
       program_.phases.emplace_back().rows = rows;
     }
     program_.phases.back().ops.push_back(std::move(op));
+  }
+
+  // Whether an operation can be done to the columns of each chunk of these products apart.
+  bool follows_products(const Phase& phase, RowSet rows, const RowOp& op) const {
+    if (phase.kind != PhaseKind::products || phase.rows != rows || !works_by_columns(op)) return false;
+    if (program_.shape.count(rows) > few_rows) return false;  // finer chunks of single products are quicker
+    const int width = phase.products[0].out.width;
+    const auto as_wide = [&](const View& view) { return !view.exists() || view.width == width; };
+    if (!std::all_of(phase.products.begin(), phase.products.end(),
+                     [&](const Product& product) { return as_wide(product.out); })) {
+      return false;
+    }
+    // What this phase computes it may read in the very columns.
+    const auto there = [&](const View& view) {
+      const auto same = [&](const View& made) { return made.buffer != view.buffer || made == view; };
+      return as_wide(view) &&
+             std::all_of(phase.products.begin(), phase.products.end(),
+                         [&](const Product& product) { return same(product.out); }) &&
+             std::all_of(phase.ops.begin(), phase.ops.end(),
+                         [&](const RowOp& before) { return same(before.out); });
+    };
+    return there(op.a) && there(op.b) && as_wide(op.out);
+  }
+
+  bool works_by_columns(const RowOp& op) const {
+    switch (op.kind) {
+      case RowKind::quantize:
+        return columns_together(program_.quantized[static_cast<std::size_t>(op.index)].format) > 0;
+      case RowKind::add:
+      case RowKind::multiply:
+      case RowKind::scale:
+      case RowKind::clamp:
+      case RowKind::soft_cap:
+      case RowKind::activate:
+      case RowKind::xielu:
+      case RowKind::activate_gated:
+      case RowKind::clamped_swiglu:
+        return true;
+      default:
+        return false;
+    }
   }
 
   void emit(int id) {

@@ -16,22 +16,31 @@ void touch(Program& program, int buffer, int phase) {
 // where a chunk ends so does a stream of memory: few large chunks. With many rows, codes and scales of 72 KiB
 // become panels that fit the second-level cache. Of a long prompt's rows each chunk takes long, and
 // threads that find none left wait for the last: towards the end of a phase chunks shrink.
-void cut(Phase& phase, int rows, int threads) {
-  constexpr std::int64_t panel = 32;
+//
+// Where the products' columns are worked on together, each chunk is one of all products.
+void cut(Phase& phase, int rows, int threads, int together) {
+  const std::int64_t panel = std::max(32, together);
   const bool shrink = rows >= 64;
   const std::int64_t chunk_bytes = rows <= 16 ? 256 << 10 : 72 << 10;
+  const auto count = static_cast<int>(phase.products.size());
+  const int at_once = phase.ops.empty() ? 1 : count;
   std::int64_t columns = 0;
   for (const Product& product : phase.products) columns += product.out.width;
+  columns /= at_once;
   const std::int64_t by_threads = columns / (std::int64_t{4} * threads);
-  for (std::size_t i = 0; i < phase.products.size(); ++i) {
-    const Product& product = phase.products[i];
-    const std::int64_t by_bytes = chunk_bytes / std::max<std::int64_t>(row_bytes(product.matrix), 1);
-    for (std::int64_t begin = 0, end = 0; begin < product.out.width; begin = end) {
+  for (int i = 0; i < count; i += at_once) {
+    const int width = phase.products[static_cast<std::size_t>(i)].out.width;
+    std::int64_t column_bytes = 0;
+    for (int k = i; k < i + at_once; ++k) {
+      column_bytes += row_bytes(phase.products[static_cast<std::size_t>(k)].matrix);
+    }
+    const std::int64_t by_bytes = chunk_bytes / std::max<std::int64_t>(column_bytes, 1);
+    for (std::int64_t begin = 0, end = 0; begin < width; begin = end) {
       const std::int64_t by_rest = shrink ? columns / (std::int64_t{2} * threads) : by_threads;
       const std::int64_t step = std::max(panel, std::min({by_bytes, by_threads, by_rest}) / panel * panel);
-      end = std::min<std::int64_t>(begin + step, product.out.width);
+      end = std::min<std::int64_t>(begin + step, width);
       columns -= end - begin;
-      phase.chunks.push_back({static_cast<int>(i), static_cast<int>(begin), static_cast<int>(end)});
+      phase.chunks.push_back({i, at_once, static_cast<int>(begin), static_cast<int>(end)});
     }
   }
 }
@@ -56,13 +65,19 @@ std::vector<Stretches> first_reads(const Phase& phase, int threads) {
 void cut_products(Program& program, int threads) {
   program.weight_bytes = 0;
   for (Phase& phase : program.phases) {
-    cut(phase, program.shape.count(phase.rows), threads);
+    if (phase.kind != PhaseKind::products) continue;
+    int together = 1;
+    for (const RowOp& op : phase.ops) {
+      if (op.kind != RowKind::quantize) continue;
+      together =
+          std::max(together, columns_together(program.quantized[static_cast<std::size_t>(op.index)].format));
+    }
+    cut(phase, program.shape.count(phase.rows), threads, together);
     for (const Product& product : phase.products) {
       program.weight_bytes += static_cast<std::uint64_t>(row_bytes(product.matrix) * product.out.width);
     }
   }
-  // A token alone is as fast as memory: threads that wait read on.
-  if (program.shape.rows > 2 || threads == 1) return;
+  if (program.shape.rows > few_rows || threads == 1) return;
   // Twice round, since the last products are followed by the first.
   std::vector<Stretches> next;
   for (std::size_t i = 2 * program.phases.size(); i-- > 0;) {

@@ -22,25 +22,41 @@ void Executor::run_products(const Phase& phase) {
 }
 
 void Executor::run_chunk(const Phase& phase, const Chunk& chunk) {
-  const Product& product = phase.products[static_cast<std::size_t>(chunk.product)];
+  for (int i = chunk.product; i < chunk.product + chunk.products; ++i) {
+    run_product(phase, i, chunk.begin, chunk.end);
+  }
+  const auto columns = [&](const View& view) {
+    return view.exists() ? view.columns(chunk.begin, chunk.end) : view;
+  };
+  for (const RowOp& op : phase.ops) {
+    RowOp part = op;
+    part.a = columns(op.a);
+    part.b = columns(op.b);
+    part.out = columns(op.out);
+    part.first_column = chunk.begin;
+    run_row_op(part, 0, program_->shape.count(phase.rows));
+  }
+}
+
+void Executor::run_product(const Phase& phase, int index, int begin, int end) {
+  const Product& product = phase.products[static_cast<std::size_t>(index)];
   const int rows = program_->shape.count(phase.rows);
   float* y = at(product.out, 0);
   if (product.activations >= 0) {
-    multiply(product.matrix, activations(product.activations), y, product.out.stride, chunk.begin, chunk.end);
+    multiply(product.matrix, activations(product.activations), y, product.out.stride, begin, end);
   } else {
-    multiply(product.matrix, at(phase.input, 0), phase.input.stride, rows, y, product.out.stride, chunk.begin,
-             chunk.end);
+    multiply(product.matrix, at(phase.input, 0), phase.input.stride, rows, y, product.out.stride, begin, end);
   }
 
-  apply(adapted_[static_cast<std::size_t>(chunk.product)], chunk, product.out);
-  const int count = chunk.end - chunk.begin;
+  apply(adapted_[static_cast<std::size_t>(index)], begin, end, product.out);
+  const int count = end - begin;
   for (int row = 0; row < rows; ++row) {
-    float* out = at(product.out, row) + chunk.begin;
+    float* out = at(product.out, row) + begin;
     if (product.bias.data != nullptr) {
-      add_stored({product.bias.data, product.bias.type, 1, product.out.width}, 0, chunk.begin, count, 1, out);
+      add_stored({product.bias.data, product.bias.type, 1, product.out.width}, 0, begin, count, 1, out);
     }
     if (product.residual.exists()) {
-      kernels::add(out, at(product.residual, row) + chunk.begin, out, count);
+      kernels::add(out, at(product.residual, row) + begin, out, count);
     }
   }
 }
@@ -84,7 +100,7 @@ void Executor::project(const Phase& phase, Adapted& adapted) {
             });
 }
 
-void Executor::apply(const Adapted& adapted, const Chunk& chunk, const View& out) {
+void Executor::apply(const Adapted& adapted, int first, int last, const View& out) {
   if (adapted.rank == 0) return;
   float factors[piece];
   for (std::size_t row = 0; row < adapted.rows.size(); ++row) {
@@ -93,8 +109,8 @@ void Executor::apply(const Adapted& adapted, const Chunk& chunk, const View& out
     float* y = at(out, static_cast<int>(row));
     const kernels::DenseMatrix b = dense_matrix(low_rank->b);
     const float* inner = adapted.inner.data() + row * static_cast<std::size_t>(adapted.rank);
-    for (int begin = chunk.begin; begin < chunk.end; begin += piece) {
-      const int count = std::min(piece, chunk.end - begin);
+    for (int begin = first; begin < last; begin += piece) {
+      const int count = std::min(piece, last - begin);
       for (int k = 0; k < b.rows; ++k) add_stored(b, k, begin, count, low_rank->scale * inner[k], y + begin);
       if (!low_rank->row_scale) continue;
       const kernels::Parameters scale = parameters(*low_rank->row_scale);

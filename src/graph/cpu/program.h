@@ -3,7 +3,8 @@
 //
 // Work on rows (norms, rotations, sums, quantization of activations) needs nothing of other rows, so a chain
 // of it is one phase, split by rows; products are split by columns, attention by heads. Phases follow each
-// other with one barrier between.
+// other with one barrier between. What needs nothing of other columns either, as an activation and the
+// product it gates, is no phase: whoever has computed columns of a product does it to them at once.
 #pragma once
 
 #include <string>
@@ -35,6 +36,8 @@ struct View {
   int stride = 0;  // floats from row to row
 
   bool exists() const { return buffer >= 0; }
+  bool operator==(const View&) const = default;
+  View columns(int begin, int end) const { return {buffer, column + begin, end - begin, stride}; }
 };
 
 enum class RowKind : std::uint8_t {
@@ -68,6 +71,7 @@ struct RowOp {
   View a;
   View b;
   View out;
+  int first_column = 0;  // of a part of the columns: how many there are before
   int index = 0;
   int run = 0;
   int step = 0;
@@ -100,9 +104,11 @@ struct Product {
   View residual;
 };
 
+// Columns [begin, end) of one product, or of several that lie side by side.
 struct Chunk {
   int product = 0;
-  int begin = 0;  // columns
+  int products = 1;
+  int begin = 0;
   int end = 0;
 };
 
@@ -159,7 +165,7 @@ enum class PhaseKind : std::uint8_t {
 struct Phase {
   PhaseKind kind = PhaseKind::rows;
   RowSet rows = RowSet::all;
-  std::vector<RowOp> ops;
+  std::vector<RowOp> ops;    // of products: what follows in the columns of a chunk
   View input;                // of products and a convolution; q of attention and a recurrence
   std::vector<View> others;  // a recurrence's k, v, decay and beta
   std::vector<Product> products;
@@ -191,6 +197,10 @@ struct Shape {
 
   int count(RowSet set) const { return set == RowSet::all ? rows : out_rows; }
 };
+
+// So many rows take as long as reading the weights does: between products nothing should keep threads
+// waiting.
+inline constexpr int few_rows = 2;
 
 enum class Arithmetic : std::uint8_t { standard, exact, fast };
 

@@ -132,7 +132,9 @@ struct Small {
       const Value h2 = g.rms_norm(x, norm, 1e-5F);
       const Value gated = g.multiply(g.activate(Activation::silu, g.linear(gate, h2)), g.linear(up, h2));
       x = g.add(x, g.linear(down, gated));
-      const Value routes = g.route({.experts = experts, .chosen = 2}, g.linear(router, h2));
+      // Of another input gate and up are all there is.
+      const Value h3 = layer == 0 ? h2 : g.rms_norm(x, norm, 1e-5F);
+      const Value routes = g.route({.experts = experts, .chosen = 2}, g.linear(router, h3));
       x = g.add(x, g.experts(mixture, h2, routes));
       g.output(layer == 0 ? "layers.0" : "layers.1", x);
     }

@@ -64,10 +64,7 @@ void run_parameter(const RowOp& op, const float* a, float* out) {
 }  // namespace
 
 void Executor::run_row_op(const RowOp& op, int begin, int end) {
-  if (op.kind == RowKind::quantize) {
-    kernels::quantize_activations(at(op.a, 0), op.a.stride, activations(op.index), begin, end);
-    return;
-  }
+  if (op.kind == RowKind::quantize) return quantize(op, begin, end);
   if (op.kind == RowKind::rope) return run_rope(op, begin, end);
   for (int row = begin; row < end; ++row) {
     const auto r = static_cast<std::size_t>(row);
@@ -146,6 +143,17 @@ void Executor::run_row_op(const RowOp& op, int begin, int end) {
       case RowKind::quantize:
         break;  // taken care of above
     }
+  }
+}
+
+void Executor::quantize(const RowOp& op, int begin, int end) {
+  const kernels::Activations to = activations(op.index);
+  if (op.a.width == to.columns) {
+    kernels::quantize_activations(at(op.a, 0), op.a.stride, to, begin, end);
+    return;
+  }
+  for (int row = begin; row < end; ++row) {
+    kernels::quantize_columns(at(op.a, row), to, row, op.first_column, op.first_column + op.a.width);
   }
 }
 

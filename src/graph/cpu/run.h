@@ -56,9 +56,11 @@ class Executor {
   void bind(const Program& program, const Step& step, Outputs& outputs);
   void run_rows(const Phase& phase);
   void run_row_op(const RowOp& op, int begin, int end);
+  void quantize(const RowOp& op, int begin, int end);
   void run_rope(const RowOp& op, int begin, int end);
   void run_products(const Phase& phase);
   void run_chunk(const Phase& phase, const Chunk& chunk);
+  void run_product(const Phase& phase, int index, int begin, int end);
   void run_heads(const Phase& phase);
   void run_experts(const Phase& phase);
   void group_by_expert(const ExpertsWork& work, int rows);
@@ -73,7 +75,7 @@ class Executor {
 
   bool find_adapters(const Phase& phase, const Product& product, Adapted& adapted) const;
   void project(const Phase& phase, Adapted& adapted);
-  void apply(const Adapted& adapted, const Chunk& chunk, const View& out);
+  void apply(const Adapted& adapted, int first, int last, const View& out);
 
   float* at(const View& view, int row) const {
     return reinterpret_cast<float*>(addresses_[static_cast<std::size_t>(view.buffer)]) + view.column +

@@ -6,6 +6,7 @@
 
 #include "base/thread_pool.h"
 #include "kernels/dense/dense.h"
+#include "kernels/fp4/levels.h"
 #include "kernels/fp4/row.h"
 #include "kernels/qmm/layout.h"
 #include "kernels/qmm/levels.h"
@@ -209,6 +210,27 @@ void quantize_activations(const float* x, std::int64_t x_stride, const Activatio
     return;
   }
   qmm::quantize(qmm::active_row(), x, x_stride, to, begin, end);
+}
+
+int columns_together(const ActivationFormat& format) {
+  switch (format.storage) {
+    case Storage::words:
+      return 256;  // levels of 256 bits deal words out by so many
+    case Storage::bytes:
+    case Storage::planes:
+      return std::max(64 * format.interleave, format.unit);
+    case Storage::fp4_bytes:
+    case Storage::fp4_planes:
+      return fp4::chunk;
+    default:
+      return 0;
+  }
+}
+
+void quantize_columns(const float* x, const Activations& to, int row, int begin, int end) {
+  qmm::for_each_part(slice(to, row, row + 1), begin, end, [&](const Activations& part, int first) {
+    quantize_activations(x + (first - begin), 0, part, 0, 1);
+  });
 }
 
 void multiply(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,

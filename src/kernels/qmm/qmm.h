@@ -105,6 +105,13 @@ Activations slice(const Activations& x, int begin, int end);
 // Quantizes rows [begin, end) of x, whose rows lie `x_stride` floats apart.
 void quantize_activations(const float* x, std::int64_t x_stride, const Activations& to, int begin, int end);
 
+// So many columns of a row are quantized apart from others; 0: only the whole row at once.
+int columns_together(const ActivationFormat& format);
+
+// Columns [begin, end) of row `row`, x being the first of them. `begin` is a multiple of columns_together(),
+// and so is `end`, or it is the last. Calls for different columns may run at once.
+void quantize_columns(const float* x, const Activations& to, int row, int begin, int end);
+
 // Columns [begin, end) of y = x·Wᵀ for all rows of x, on the calling thread; rows of y lie `y_stride` floats
 // apart. Calls for different columns may run at once.
 void multiply(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,

@@ -169,6 +169,51 @@ TEST(Qmm, RowsStoredForManyGiveTheirBitsAlone) {
   }
 }
 
+TEST(Qmm, QuantizesColumnsApart) {
+  for (const Row* row : executable_rows()) {
+    for (int bits : {2, 3, 4, 8}) {
+      for (int group : {32, 64}) {
+        for (int columns : {group, 1024, 1536, 2048 + 3 * group}) {
+          for (Precision precision : {Precision::standard, Precision::fast}) {
+            const Weights w(1, columns, bits, group, Element::f16);
+            const ActivationFormat format = qmm::activation_format(*row, w.matrix, precision, 2);
+            const int together = columns_together(format);
+            ASSERT_GT(together, 0);
+            const std::vector<float> x = gaussian(2, columns, true);
+            AlignedBytes a(activation_bytes(format, 2, columns)), b(activation_bytes(format, 2, columns));
+            const Activations whole = lay_out_activations(format, 2, columns, a.get());
+            const Activations parts = lay_out_activations(format, 2, columns, b.get());
+            qmm::quantize(*row, x.data(), columns, whole, 0, 2);
+            for (int m : {0, 1}) {
+              for (int begin = 0, end = 0; begin < columns; begin = end) {
+                end = std::min(begin + (begin % 3 + 1) * together, columns);
+                qmm::for_each_part(slice(parts, m, m + 1), begin, end, [&](const Activations& p, int first) {
+                  qmm::quantize(*row, x.data() + m * columns + first, 0, p, 0, 1);
+                });
+              }
+            }
+            const Activations* all[] = {&whole, &parts};
+            std::vector<std::uint8_t> bytes[2];
+            for (int i : {0, 1}) {
+              for (int m : {0, 1}) {
+                const Activations one = slice(*all[i], m, m + 1);
+                const auto* q = static_cast<const std::uint8_t*>(one.q);
+                bytes[i].insert(bytes[i].end(), q, q + one.units * format.unit * format.element_bytes());
+                for (const float* values : {one.scale, one.sum}) {
+                  const auto* from = reinterpret_cast<const std::uint8_t*>(values);
+                  bytes[i].insert(bytes[i].end(), from, from + one.units * 4);
+                }
+              }
+            }
+            ASSERT_EQ(bytes[0], bytes[1])
+                << isa_name(row->isa) << ", " << bits << " bits, group " << group << ", K " << columns;
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(Qmm, ReadsMisalignedTensors) {
   for (const Row* row : executable_rows()) {
     for (int bits : {2, 3, 4, 5, 6, 8}) {

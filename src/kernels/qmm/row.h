@@ -1,9 +1,11 @@
 // The levels of qmm, one row of functions each.
 #pragma once
 
+#include <algorithm>
 #include <span>
 
 #include "kernels/isa.h"
+#include "kernels/qmm/layout.h"
 #include "kernels/qmm/qmm.h"
 
 namespace pome::kernels::qmm {
@@ -33,5 +35,27 @@ void quantize(const Row& row, const float* x, std::int64_t x_stride, const Activ
               int end);
 void multiply(const Row& row, const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride,
               int begin, int end);
+
+// Columns [begin, end) of one row, block by block: each part looks like a row of its own to the functions
+// that quantize, and begins at column `first` of the row.
+template <class Use>
+void for_each_part(const Activations& row, int begin, int end, Use use) {
+  const int block = units_per_block * row.format.unit;
+  for (int first = begin, last = begin; first < end; first = last) {
+    last = std::min((first / block + 1) * block, end);
+    const int in_block = first % block, unit = first / row.format.unit;
+    const bool words = row.format.storage == Storage::words;
+    Activations part = row;
+    part.columns = last - first;
+    // Behind the last column there are zeros up to a whole block.
+    part.units =
+        last == row.columns ? units_per_block - in_block / row.format.unit : (last - first) / row.format.unit;
+    part.q = static_cast<std::uint8_t*>(row.q) + std::int64_t{first - in_block} * row.format.element_bytes() +
+             in_block * (words ? 2 : 1);
+    part.scale += unit;
+    part.sum += unit;
+    use(part, first);
+  }
+}
 
 }  // namespace pome::kernels::qmm
