@@ -102,7 +102,8 @@ void CpuCache::prepare(int rows) {
   }
 }
 
-void CpuCache::store(int layer, int position, const float* key, const float* value) {
+void CpuCache::store(int layer, int position, int first_head, int heads, const float* keys,
+                     const float* values) {
   const CacheLayer& shape = plan_[static_cast<std::size_t>(layer)];
   const KvBlock& block =
       *layers_[static_cast<std::size_t>(layer)].blocks[static_cast<std::size_t>(position / cache_block)];
@@ -110,14 +111,15 @@ void CpuCache::store(int layer, int position, const float* key, const float* val
     const int group = shared_group(shape, options_);
     const std::size_t bytes = kernels::vector_bytes(type_, elements);
     const std::size_t scale = kernels::scale_bytes(type_, elements, group);
-    for (int head = 0; head < shape.kv_heads; ++head) {
-      const auto vector = static_cast<std::size_t>(head * cache_block + position % cache_block);
+    for (int head = 0; head < heads; ++head) {
+      const auto vector =
+          static_cast<std::size_t>((first_head + head) * cache_block + position % cache_block);
       kernels::store_head(type_, from + std::ptrdiff_t{head} * elements, elements, group, to + vector * bytes,
                           scales + vector * scale);
     }
   };
-  store_heads(key, shape.head_dim, block.keys(), block.key_scales());
-  if (value != nullptr) store_heads(value, shape.value_size(), block.values(), block.value_scales());
+  store_heads(keys, shape.head_dim, block.keys(), block.key_scales());
+  if (values != nullptr) store_heads(values, shape.value_size(), block.values(), block.value_scales());
 }
 
 kernels::KeyValues CpuCache::view(int layer) const {

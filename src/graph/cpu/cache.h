@@ -65,9 +65,10 @@ class CpuCache final : public Cache {
   // Room of its own for the next `rows` positions in every layer.
   void prepare(int rows);
 
-  // Keeps key [K·C] and value [K·Cv] of a layer's position, one of those prepared; the value is null where
-  // it lies in the key. Different positions may be stored at once.
-  void store(int layer, int position, const float* key, const float* value);
+  // Keeps keys [heads, C] and values [heads, Cv] of a layer's position, one of those prepared, for `heads` kv
+  // heads from first_head on; values are null where they lie in the keys. Different positions and heads may
+  // be stored at once.
+  void store(int layer, int position, int first_head, int heads, const float* keys, const float* values);
 
   // What attention reads; valid until the next prepare(), commit() or discard().
   kernels::KeyValues view(int layer) const;

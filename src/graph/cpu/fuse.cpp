@@ -101,7 +101,7 @@ class Fusion {
   View make(int id) { return view(id) = new_view(node(id).rows, node(id).width); }
 
   void emit_row(RowSet rows, RowOp op) {
-    if (!program_.phases.empty() && follows_products(program_.phases.back(), rows, op)) {
+    if (!program_.phases.empty() && follows(program_.phases.back(), rows, op)) {
       program_.phases.back().ops.push_back(std::move(op));
       return;
     }
@@ -112,32 +112,50 @@ class Fusion {
     program_.phases.back().ops.push_back(std::move(op));
   }
 
-  // Whether an operation can be done to the columns of each chunk of these products apart.
-  bool follows_products(const Phase& phase, RowSet rows, const RowOp& op) const {
-    if (phase.kind != PhaseKind::products || phase.rows != rows || !works_by_columns(op)) return false;
-    if (program_.shape.count(rows) > few_rows) return false;  // finer chunks of single products are quicker
-    const int width = phase.products[0].out.width;
-    const auto as_wide = [&](const View& view) { return !view.exists() || view.width == width; };
-    if (!std::all_of(phase.products.begin(), phase.products.end(),
-                     [&](const Product& product) { return as_wide(product.out); })) {
+  // Whether an operation can be done to the columns of each chunk of these products apart, or to each kv
+  // head's share of the columns that attention yields.
+  bool follows(const Phase& phase, RowSet rows, const RowOp& op) const {
+    if (phase.rows != rows || !works_by_columns(op)) return false;
+    std::vector<View> made;
+    if (phase.kind == PhaseKind::attention) {
+      made.push_back(phase.out);
+      const int share = phase.out.width / phase.attention.kv_heads;
+      if (op.kind == RowKind::quantize && share % columns_together(format_of(op)) != 0) return false;
+    } else if (phase.kind == PhaseKind::products) {
+      if (program_.shape.count(rows) > few_rows) return false;  // finer chunks of single products are quicker
+      for (const Product& product : phase.products) made.push_back(product.out);
+    } else {
       return false;
     }
-    // What this phase computes it may read in the very columns.
-    const auto there = [&](const View& view) {
-      const auto same = [&](const View& made) { return made.buffer != view.buffer || made == view; };
-      return as_wide(view) &&
-             std::all_of(phase.products.begin(), phase.products.end(),
-                         [&](const Product& product) { return same(product.out); }) &&
-             std::all_of(phase.ops.begin(), phase.ops.end(),
-                         [&](const RowOp& before) { return same(before.out); });
+    const auto as_wide = [&](const View& view) { return !view.exists() || view.width == made[0].width; };
+    return std::all_of(made.begin(), made.end(), as_wide) && as_wide(op.a) && as_wide(op.b) &&
+           as_wide(op.out) &&
+           std::all_of(made.begin(), made.end(), [&](const View& v) { return agrees(op, v); }) &&
+           agrees(op, phase.ops);
+  }
+
+  // Whether an operation touches a view as a whole or not at all.
+  static bool agrees(const RowOp& op, const View& view) {
+    const auto whole_or_not = [&](const View& own) {
+      return own.buffer != view.buffer || own == view || own.column + own.width <= view.column ||
+             view.column + view.width <= own.column;
     };
-    return there(op.a) && there(op.b) && as_wide(op.out);
+    return whole_or_not(op.a) && whole_or_not(op.b) && whole_or_not(op.out);
+  }
+  static bool agrees(const RowOp& op, std::span<const RowOp> others) {
+    return std::all_of(others.begin(), others.end(), [&](const RowOp& other) {
+      return agrees(op, other.a) && agrees(op, other.b) && agrees(op, other.out);
+    });
+  }
+
+  const kernels::ActivationFormat& format_of(const RowOp& quantize) const {
+    return program_.quantized[static_cast<std::size_t>(quantize.index)].format;
   }
 
   bool works_by_columns(const RowOp& op) const {
     switch (op.kind) {
       case RowKind::quantize:
-        return columns_together(program_.quantized[static_cast<std::size_t>(op.index)].format) > 0;
+        return columns_together(format_of(op)) > 0;
       case RowKind::add:
       case RowKind::multiply:
       case RowKind::scale:
@@ -322,15 +340,54 @@ class Fusion {
       store.a = view(n.inputs[1]);
       if (n.inputs.size() > 2) store.b = view(n.inputs[2]);
       store.index = n.attention.layer;
+      store.run = n.attention.head_dim;
       emit_row(RowSet::all, store);
     }
     Phase phase;
     phase.kind = PhaseKind::attention;
+    phase.before = take_by_heads(n.attention.kv_heads);
     phase.input = view(n.inputs[0]);
     phase.attention = n.attention;
     phase.sinks = floats(n.attention.sinks);
     phase.out = make(id);
     program_.phases.push_back(std::move(phase));
+  }
+
+  // Takes from the end of what is done to rows that which needs nothing but a kv head's share of the columns.
+  std::vector<RowOp> take_by_heads(int kv_heads) {
+    if (program_.phases.empty()) return {};
+    Phase& last = program_.phases.back();
+    if (last.kind != PhaseKind::rows || last.rows != RowSet::all) return {};
+    auto first = last.ops.end();
+    while (first != last.ops.begin() && works_by_heads(*(first - 1), kv_heads) &&
+           agrees(*(first - 1), {first, last.ops.end()})) {
+      --first;
+    }
+    std::vector<RowOp> taken(first, last.ops.end());
+    last.ops.erase(first, last.ops.end());
+    if (last.ops.empty()) program_.phases.pop_back();
+    return taken;
+  }
+
+  bool works_by_heads(const RowOp& op, int kv_heads) const {
+    for (const View& view : {op.a, op.b, op.out}) {
+      if (view.exists() && view.width % kv_heads != 0) return false;
+    }
+    if (op.kind == RowKind::store) return true;
+    const int share = op.out.width / kv_heads;
+    if (op.a.width != op.out.width || (op.b.exists() && op.b.width != op.out.width)) return false;
+    switch (op.kind) {
+      case RowKind::rms_norm:
+      case RowKind::layer_norm:
+        return share % op.index == 0;
+      case RowKind::rope:
+        return share % program_.ropes[static_cast<std::size_t>(op.index)].head_dim == 0;
+      case RowKind::copy:
+      case RowKind::position_scale:
+        return true;
+      default:
+        return op.kind != RowKind::quantize && works_by_columns(op);
+    }
   }
 
   void emit_state(int id) {

@@ -108,9 +108,11 @@ void plan_arena(Program& program) {
         if (index >= 0) touch(program, quantized_buffer(index), at);
       }
     }
-    for (const RowOp& op : phase.ops) {
-      for (const View& view : {op.a, op.b, op.out}) touch(program, view.buffer, at);
-      if (op.kind == RowKind::quantize) touch(program, quantized_buffer(op.index), at);
+    for (const std::vector<RowOp>* ops : {&phase.before, &phase.ops}) {
+      for (const RowOp& op : *ops) {
+        for (const View& view : {op.a, op.b, op.out}) touch(program, view.buffer, at);
+        if (op.kind == RowKind::quantize) touch(program, quantized_buffer(op.index), at);
+      }
     }
     for (const Product& product : phase.products) {
       if (product.activations >= 0) touch(program, quantized_buffer(product.activations), at);

@@ -25,16 +25,9 @@ void Executor::run_chunk(const Phase& phase, const Chunk& chunk) {
   for (int i = chunk.product; i < chunk.product + chunk.products; ++i) {
     run_product(phase, i, chunk.begin, chunk.end);
   }
-  const auto columns = [&](const View& view) {
-    return view.exists() ? view.columns(chunk.begin, chunk.end) : view;
-  };
+  const int width = phase.products[static_cast<std::size_t>(chunk.product)].out.width;
   for (const RowOp& op : phase.ops) {
-    RowOp part = op;
-    part.a = columns(op.a);
-    part.b = columns(op.b);
-    part.out = columns(op.out);
-    part.first_column = chunk.begin;
-    run_row_op(part, 0, program_->shape.count(phase.rows));
+    run_row_op(op.columns(chunk.begin, chunk.end, width), 0, program_->shape.count(phase.rows));
   }
 }
 

@@ -4,7 +4,8 @@
 // Work on rows (norms, rotations, sums, quantization of activations) needs nothing of other rows, so a chain
 // of it is one phase, split by rows; products are split by columns, attention by heads. Phases follow each
 // other with one barrier between. What needs nothing of other columns either, as an activation and the
-// product it gates, is no phase: whoever has computed columns of a product does it to them at once.
+// product it gates, is no phase: whoever has computed columns of a product does it to them at once, and
+// whoever works on a head of attention does what comes before and after it.
 #pragma once
 
 #include <string>
@@ -49,7 +50,7 @@ enum class RowKind : std::uint8_t {
   rms_norm,   // out = norm of runs of `run` elements of a, `index` weights
   layer_norm,
   rope,   // out (= a) rotated by table `index`
-  store,  // a and b into the cache of layer `index`
+  store,  // a, heads of `run` elements, and b into the cache of layer `index`
   add,    // b as wide as a, or each element of b for a run of a's
   multiply,
   add_parameter,  // `index` weights
@@ -83,6 +84,19 @@ struct RowOp {
   kernels::UnaryKind activation = kernels::UnaryKind::silu;
   kernels::XieluFactors xielu;
   PositionScale position_scale;
+
+  // The same for columns [begin, end) of matrices `whole` columns wide, or for that share of others'.
+  RowOp columns(int begin, int end, int whole) const {
+    const auto part = [&](const View& view) {
+      return view.exists() ? view.columns(view.width / whole * begin, view.width / whole * end) : view;
+    };
+    RowOp op = *this;
+    op.a = part(a);
+    op.b = part(b);
+    op.out = part(out);
+    op.first_column = a.width / whole * begin;
+    return op;
+  }
 };
 
 // A matrix quantized for products, in a buffer of its own.
@@ -165,9 +179,10 @@ enum class PhaseKind : std::uint8_t {
 struct Phase {
   PhaseKind kind = PhaseKind::rows;
   RowSet rows = RowSet::all;
-  std::vector<RowOp> ops;    // of products: what follows in the columns of a chunk
-  View input;                // of products and a convolution; q of attention and a recurrence
-  std::vector<View> others;  // a recurrence's k, v, decay and beta
+  std::vector<RowOp> before;  // of attention: what comes first for the heads of a unit
+  std::vector<RowOp> ops;     // of products and attention: what follows in a chunk's columns, a unit's heads
+  View input;                 // of products and a convolution; q of attention and a recurrence
+  std::vector<View> others;   // a recurrence's k, v, decay and beta
   std::vector<Product> products;
   std::vector<Chunk> chunks;
   std::vector<Stretches> soon;  // what each worker is likely to read of the products that follow soonest

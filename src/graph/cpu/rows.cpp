@@ -99,7 +99,7 @@ void Executor::run_row_op(const RowOp& op, int begin, int end) {
         break;
       case RowKind::store: {
         CpuCache& cache = *caches_[static_cast<std::size_t>(segments_[r])];
-        cache.store(op.index, positions_[r], a, b);
+        cache.store(op.index, positions_[r], op.first_column / op.run, op.a.width / op.run, a, b);
         break;
       }
       case RowKind::add:

@@ -34,7 +34,7 @@ kernels::AttentionSpec attention_spec(const Phase& phase, const Visibility& visi
 // where it would be more than is worth keeping.
 std::size_t scratch_bytes(const kernels::AttentionSpec& spec, const kernels::AttentionRows& rows,
                           int threads) {
-  if (attention_units(spec, rows) >= 2 * threads) return 0;
+  if (attention_units(spec, rows) >= 2 * threads || attention_tiles(rows) < 2) return 0;
   const std::size_t bytes = (attention_scratch_bytes(spec, rows) + 0xffff) & ~std::size_t{0xffff};
   return bytes <= most_scratch_bytes ? bytes : 0;
 }
@@ -90,7 +90,7 @@ void Executor::run(const Program& program, const Step& step, std::span<CpuCache*
     if (program.shape.count(phase.rows) == 0) continue;
     switch (phase.kind) {
       case PhaseKind::rows:
-        run_rows(phase);
+        run_rows(phase, phase.ops);
         break;
       case PhaseKind::products:
         run_products(phase);
@@ -164,11 +164,11 @@ kernels::Activations Executor::activations(int index) const {
                              addresses_[static_cast<std::size_t>(input.buffer)]);
 }
 
-void Executor::run_rows(const Phase& phase) {
-  const int rows = program_->shape.count(phase.rows);
+void Executor::run_rows(const Phase& phase, std::span<const RowOp> ops) {
+  const int rows = ops.empty() ? 0 : program_->shape.count(phase.rows);
   const int chunk = std::clamp(rows / (4 * pool_.size()), 1, 16);
   pool_.run(rows, chunk, [&](std::int64_t begin, std::int64_t end, int) {
-    for (const RowOp& op : phase.ops) run_row_op(op, static_cast<int>(begin), static_cast<int>(end));
+    for (const RowOp& op : ops) run_row_op(op, static_cast<int>(begin), static_cast<int>(end));
   });
 }
 
@@ -197,25 +197,39 @@ void Executor::run_attention(const Phase& phase) {
 
   unit_ends_.clear();
   int units = 0;
+  bool whole_heads = true;  // is each unit
   for (std::size_t s = 0; s < step_->segments.size(); ++s) {
     const Job job = job_of(s);
-    unit_ends_.push_back(units += attention_units(job.spec, job.rows));
+    const int own = attention_units(job.spec, job.rows);
+    whole_heads = whole_heads && own == attention.kv_heads;
+    unit_ends_.push_back(units += own);
   }
-  if (step_->segments.size() == 1 && units < 2 * pool_.size()) {
+  if (step_->segments.size() == 1) {
     const Job job = job_of(0);
     // Without scratch the bits are the same and fewer threads take part.
-    const std::size_t bytes = scratch_bytes(job.spec, job.rows, pool_.size());
-    std::byte* scratch = bytes > 0 ? scratch_.room_for(bytes) : nullptr;
-    attend(pool_, job.spec, job.cache, job.rows, scratch);
-    return;
+    if (const std::size_t bytes = scratch_bytes(job.spec, job.rows, pool_.size()); bytes > 0) {
+      run_rows(phase, phase.before);
+      attend(pool_, job.spec, job.cache, job.rows, scratch_.room_for(bytes));
+      run_rows(phase, phase.ops);
+      return;
+    }
   }
-  pool_.run(units, 1, [&](std::int64_t index, std::int64_t, int) {
+  if (!whole_heads) run_rows(phase, phase.before);
+  const auto run_unit = [&](std::int64_t index, std::int64_t, int) {
     const auto segment = std::upper_bound(unit_ends_.begin(), unit_ends_.end(), static_cast<int>(index));
     const auto s = static_cast<std::size_t>(segment - unit_ends_.begin());
     const Job job = job_of(s);
-    const int first = s == 0 ? 0 : unit_ends_[s - 1];
-    attend(job.spec, job.cache, job.rows, static_cast<int>(index) - first);
-  });
+    const int unit = static_cast<int>(index) - (s == 0 ? 0 : unit_ends_[s - 1]);
+    const auto run_ops = [&](std::span<const RowOp> ops) {
+      const int begin = step_->segments[s].begin, end = begin + step_->segments[s].length;
+      for (const RowOp& op : ops) run_row_op(op.columns(unit, unit + 1, attention.kv_heads), begin, end);
+    };
+    if (whole_heads) run_ops(phase.before);
+    attend(job.spec, job.cache, job.rows, unit);
+    if (whole_heads) run_ops(phase.ops);
+  };
+  pool_.run(units, 1, run_unit, phase.soon);
+  if (!whole_heads) run_rows(phase, phase.ops);
 }
 
 }  // namespace pome::graph::cpu

@@ -54,7 +54,7 @@ class Executor {
   };
 
   void bind(const Program& program, const Step& step, Outputs& outputs);
-  void run_rows(const Phase& phase);
+  void run_rows(const Phase& phase, std::span<const RowOp> ops);
   void run_row_op(const RowOp& op, int begin, int end);
   void quantize(const RowOp& op, int begin, int end);
   void run_rope(const RowOp& op, int begin, int end);

@@ -40,8 +40,6 @@ int units_per_kv_head(const AttentionSpec& spec, const AttentionRows& rows) {
   return (rows.rows * group_size(spec) + per_unit - 1) / per_unit;
 }
 
-int tile_count(const AttentionRows& rows) { return (rows.length + tile_positions - 1) / tile_positions; }
-
 // The queries of a unit, copied so that they lie next to each other: query i of a kv head belongs to row i /
 // G and head kv_head·G + i % G.
 struct Unit {
@@ -135,7 +133,7 @@ void attend(const Functions& functions, const AttentionSpec& spec, const KeyValu
   const Unit unit(spec, rows, index);
   StateBuffer sum, next;
   begin(spec, unit, sum);
-  for (int tile = 0; tile < tile_count(rows); ++tile) {
+  for (int tile = 0; tile < attention_tiles(rows); ++tile) {
     if (!unit.sees_tile(spec, tile)) continue;
     functions.tile(spec, cache, unit.queries, tile, next.state);
     functions.merge(sum.state, next.state, unit.queries.count, spec.value_size());
@@ -187,6 +185,10 @@ int attention_units(const AttentionSpec& spec, const AttentionRows& rows) {
   return spec.kv_heads * attention::units_per_kv_head(spec, rows);
 }
 
+int attention_tiles(const AttentionRows& rows) {
+  return (rows.length + attention::tile_positions - 1) / attention::tile_positions;
+}
+
 void attend(const AttentionSpec& spec, const KeyValues& cache, const AttentionRows& rows, int unit) {
   attention::attend(attention::active(), spec, cache, rows, unit);
 }
@@ -195,12 +197,12 @@ std::size_t attention_scratch_bytes(const AttentionSpec& spec, const AttentionRo
   const attention::PartialLayout layout(spec, rows);
   return static_cast<std::size_t>(layout.floats) * sizeof(float) *
          static_cast<std::size_t>(attention_units(spec, rows)) *
-         static_cast<std::size_t>(attention::tile_count(rows));
+         static_cast<std::size_t>(attention_tiles(rows));
 }
 
 void attend(ThreadPool& pool, const AttentionSpec& spec, const KeyValues& cache, const AttentionRows& rows,
             void* scratch) {
-  const int units = attention_units(spec, rows), tiles = attention::tile_count(rows);
+  const int units = attention_units(spec, rows), tiles = attention_tiles(rows);
   if (scratch == nullptr || units >= 2 * pool.size() || tiles < 2) {
     pool.run(units, 1, [&](std::int64_t begin, std::int64_t end, int) {
       for (std::int64_t unit = begin; unit < end; ++unit) attend(spec, cache, rows, static_cast<int>(unit));

@@ -97,6 +97,7 @@ struct AttentionRows {
 
 // The work falls into units (a kv head and some rows) that may run at once, on any threads.
 int attention_units(const AttentionSpec& spec, const AttentionRows& rows);
+int attention_tiles(const AttentionRows& rows);  // of positions, up to the last
 void attend(const AttentionSpec& spec, const KeyValues& cache, const AttentionRows& rows, int unit);
 
 // Everything, on a pool. With scratch of attention_scratch_bytes(…) a few rows over a long cache are also
