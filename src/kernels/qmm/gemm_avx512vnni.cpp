@@ -15,6 +15,9 @@ using Dword = std::int32_t __attribute__((may_alias));
 
 constexpr int panel_rows = 32;
 
+// Rows of x up to which codes stay packed: those of one tile.
+constexpr int most_packed_rows = 10;
+
 // Volatile, so that the compiler keeps the order in which they are written: it would load all of a loop's
 // dwords first and spill most of them.
 [[gnu::always_inline]] inline __m512i broadcast(const Dword* p) {
@@ -56,8 +59,8 @@ inline void transpose(__m512i* r) {
 }
 
 // How products are computed: of words or of bytes, with or without pairs, from a panel of words or bytes or
-// from one of codes of 4 bits, packed as they were. Packed codes are unpacked for each tile, which costs few
-// rows less than to unpack them into a panel once.
+// from one of codes of 4 bits, packed as they were. Packed codes are unpacked for each tile, which costs less
+// than to unpack them into a panel where there is but one.
 template <bool Bytes, bool Pairs, bool Packed>
 struct Kind {
   static constexpr bool bytes = Bytes, pairs = Pairs, packed = Packed;
@@ -229,7 +232,7 @@ void multiply_rows(const Panel& panel, const Tile& tile, int rows, int unit_dwor
 template <class Kind, int Bits, int Unit>
 struct Gemm {
   static constexpr int panel_rows = avx512vnni::panel_rows;
-  static constexpr int largest_tile = Kind::packed ? 10 : 6;
+  static constexpr int largest_tile = Kind::packed ? most_packed_rows : 6;
   static constexpr bool bytes = Kind::bytes;
   static constexpr int stored_bits = unpacked_first(Bits) ? 8 : Bits;  // of a code when it is transposed
   static constexpr int runs = unit_interleave(Bits, bytes);
@@ -370,9 +373,6 @@ struct Gemm {
     multiply_rows<Kind, largest_tile>(panel, second, rows, unit_dwords, 16);
   }
 };
-
-// Rows of x up to which codes stay packed.
-constexpr int most_packed_rows = 20;
 
 template <int Bits, int Unit, bool Bytes, bool Pairs>
 void gemm_of(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,

@@ -71,7 +71,7 @@ bool pairs_pay() {
 }
 
 // Unpacking a panel for a few rows of x costs more than walking the weights once for each.
-constexpr int smallest_gemm = 3;
+constexpr int smallest_gemm(bool fast) { return fast ? 3 : 4; }
 
 // Codes that a walk over several rows of x finds in the second-level cache each time after the first.
 constexpr std::int64_t cached_bytes = 128 << 10;
@@ -82,7 +82,7 @@ std::span<const Row> rows() { return table; }
 
 ActivationFormat activation_format(const Row& row, const QuantizedMatrix& matrix, Precision precision,
                                    int rows) {
-  const bool fast = precision == Precision::fast, several = rows >= smallest_gemm;
+  const bool fast = precision == Precision::fast, several = rows >= smallest_gemm(fast);
   ActivationFormat format;
   format.unit = std::min(matrix.group, 64);
   format.storage = several ? (fast ? row.rows_fast : row.rows_standard) : fast ? row.fast : row.standard;
@@ -105,7 +105,7 @@ void quantize(const Row& row, const float* x, std::int64_t x_stride, const Activ
 void multiply(const Row& row, const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride,
               int begin, int end) {
   const bool gemm_reads_it = x.format.storage == row.rows_standard || x.format.storage == row.rows_fast;
-  if (unit_by_unit(x.format.storage) || (gemm_reads_it && x.rows >= smallest_gemm)) {
+  if (unit_by_unit(x.format.storage) || (gemm_reads_it && x.rows >= smallest_gemm(x.format.levels < 128))) {
     thread_local Scratch scratch;
     const bool words = x.format.storage == Storage::words || x.format.storage == Storage::unit_words;
     const std::int64_t panel = panel_bytes(row.panel_rows, x, !words);
