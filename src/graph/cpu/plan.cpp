@@ -14,12 +14,13 @@ void touch(Program& program, int buffer, int phase) {
 
 // Chunks that leave every thread a few of them, in whole panels of 32 columns. A few tokens read weights, and
 // where a chunk ends so does a stream of memory: few large chunks. With many rows, codes and scales of 72 KiB
-// become panels that fit the second-level cache. Of a long prompt's rows each chunk takes long, and
-// threads that find none left wait for the last: towards the end of a phase chunks shrink.
+// become panels that fit the second-level cache. Threads that find no chunk left wait for the last: towards
+// the end of a phase of a long prompt chunks shrink, and a token's share of each thread, which takes columns
+// one by one, ends in ever smaller ones for others to take off its end.
 //
 // Where the products' columns are worked on together, each chunk is one of all products.
 void cut(Phase& phase, int rows, int threads, int together) {
-  const std::int64_t panel = std::max(32, together);
+  const std::int64_t panel = std::max(rows <= few_rows ? 8 : 32, together);
   const bool shrink = rows >= 64;
   const std::int64_t chunk_bytes = rows <= 16 ? 256 << 10 : 72 << 10;
   const auto count = static_cast<int>(phase.products.size());
@@ -27,17 +28,22 @@ void cut(Phase& phase, int rows, int threads, int together) {
   std::int64_t columns = 0;
   for (const Product& product : phase.products) columns += product.out.width;
   columns /= at_once;
-  const std::int64_t by_threads = columns / (std::int64_t{4} * threads);
+  const std::int64_t share = std::max<std::int64_t>(columns / threads, 1);
+  const std::int64_t by_threads = rows <= few_rows ? share : share / 4;
   for (int i = 0; i < count; i += at_once) {
     const int width = phase.products[static_cast<std::size_t>(i)].out.width;
     std::int64_t column_bytes = 0;
     for (int k = i; k < i + at_once; ++k) {
       column_bytes += row_bytes(phase.products[static_cast<std::size_t>(k)].matrix);
     }
+    const std::int64_t at_least = rows <= few_rows ? (24 << 10) / std::max<std::int64_t>(column_bytes, 1) : 0;
     const std::int64_t by_bytes = chunk_bytes / std::max<std::int64_t>(column_bytes, 1);
     for (std::int64_t begin = 0, end = 0; begin < width; begin = end) {
-      const std::int64_t by_rest = shrink ? columns / (std::int64_t{2} * threads) : by_threads;
-      const std::int64_t step = std::max(panel, std::min({by_bytes, by_threads, by_rest}) / panel * panel);
+      const std::int64_t by_rest = rows <= few_rows ? ((columns - 1) % share + 1) / 2
+                                   : shrink         ? columns / (std::int64_t{2} * threads)
+                                                    : by_threads;
+      const std::int64_t most = std::max(std::min({by_bytes, by_threads, by_rest}), at_least);
+      const std::int64_t step = std::max(panel, most / panel * panel);
       end = std::min<std::int64_t>(begin + step, width);
       columns -= end - begin;
       phase.chunks.push_back({i, at_once, static_cast<int>(begin), static_cast<int>(end)});

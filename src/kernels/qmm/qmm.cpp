@@ -218,7 +218,7 @@ int columns_together(const ActivationFormat& format) {
       return 256;  // levels of 256 bits deal words out by so many
     case Storage::bytes:
     case Storage::planes:
-      return std::max(64 * format.interleave, format.unit);
+      return format.unit;
     case Storage::fp4_bytes:
     case Storage::fp4_planes:
       return fp4::chunk;
@@ -229,7 +229,7 @@ int columns_together(const ActivationFormat& format) {
 
 void quantize_columns(const float* x, const Activations& to, int row, int begin, int end) {
   qmm::for_each_part(slice(to, row, row + 1), begin, end, [&](const Activations& part, int first) {
-    quantize_activations(x + (first - begin), 0, part, 0, 1);
+    quantize_activations(x + (std::min(first, end) - begin), 0, part, 0, 1);
   });
 }
 

@@ -188,7 +188,7 @@ TEST(Qmm, QuantizesColumnsApart) {
               for (int begin = 0, end = 0; begin < columns; begin = end) {
                 end = std::min(begin + (begin % 3 + 1) * together, columns);
                 qmm::for_each_part(slice(parts, m, m + 1), begin, end, [&](const Activations& p, int first) {
-                  qmm::quantize(*row, x.data() + m * columns + first, 0, p, 0, 1);
+                  qmm::quantize(*row, x.data() + m * columns + std::min(first, end), 0, p, 0, 1);
                 });
               }
             }

@@ -36,24 +36,25 @@ void quantize(const Row& row, const float* x, std::int64_t x_stride, const Activ
 void multiply(const Row& row, const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride,
               int begin, int end);
 
-// Columns [begin, end) of one row, block by block: each part looks like a row of its own to the functions
-// that quantize, and begins at column `first` of the row.
+// Columns [begin, end) of one row, and the zeros behind the last column: each part looks like a row of its
+// own to the functions that quantize, and begins at column `first` of the row.
 template <class Use>
 void for_each_part(const Activations& row, int begin, int end, Use use) {
-  const int block = units_per_block * row.format.unit;
-  for (int first = begin, last = begin; first < end; first = last) {
-    last = std::min((first / block + 1) * block, end);
-    const int in_block = first % block, unit = first / row.format.unit;
-    const bool words = row.format.storage == Storage::words;
+  const bool words = row.format.storage == Storage::words;
+  const bool planes = row.format.storage == Storage::planes || row.format.storage == Storage::bytes;
+  const int unit = row.format.unit, block = units_per_block * unit, deal = row.format.interleave;
+  const int chunk = planes ? std::max(64 * deal, unit) : block;  // within which elements are dealt out
+  const int stop = end == row.columns ? row.units * unit : end;
+  for (int first = begin, last = begin; first < stop; first = last) {
+    last = std::min((first / chunk + 1) * chunk, stop);
+    const int in_block = first % block, in_chunk = planes ? first % chunk : 0;
     Activations part = row;
-    part.columns = last - first;
-    // Behind the last column there are zeros up to a whole block.
-    part.units =
-        last == row.columns ? units_per_block - in_block / row.format.unit : (last - first) / row.format.unit;
+    part.columns = std::clamp(row.columns - first, 0, last - first);
+    part.units = (last - first) / unit;
     part.q = static_cast<std::uint8_t*>(row.q) + std::int64_t{first - in_block} * row.format.element_bytes() +
-             in_block * (words ? 2 : 1);
-    part.scale += unit;
-    part.sum += unit;
+             (in_block - in_chunk + in_chunk / deal) * (words ? 2 : 1);
+    part.scale += first / unit;
+    part.sum += first / unit;
     use(part, first);
   }
 }
