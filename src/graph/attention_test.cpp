@@ -369,7 +369,7 @@ TEST_P(Caches, SavedOnesThatDoNotFitAreRefused) {
   const auto renamed = [](formats::Tensor& t) { t.name += "x"; };
   EXPECT_THROW(restore(renamed, {}), Error) << "missing tensors";
   const auto shorter = [](formats::Tensor& t) {
-    if (t.name == "layers.0.keys") t.shape[1] -= 1;
+    if (t.name.starts_with("layers.0.keys")) t.shape[1] -= 1;
   };
   EXPECT_THROW(restore(shorter, {}), Error) << "a position too few";
   static const std::int32_t hole[] = {1, 1};

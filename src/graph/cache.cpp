@@ -56,7 +56,9 @@ std::size_t position_bytes(const CacheLayer& layer, const CacheOptions& options,
   for (const int elements : {layer.head_dim, layer.stored_value_size()}) {
     const auto width = static_cast<std::size_t>(elements);
     if (options.kv_bits == 0) {
-      bytes += width * static_cast<std::size_t>(element_bytes);
+      // 16 bits count steps of their vector.
+      const std::size_t step = element_bytes == 2 && elements > 0 ? sizeof(float) : 0;
+      bytes += width * static_cast<std::size_t>(element_bytes) + step;
       continue;
     }
     const auto groups = width / static_cast<std::size_t>(std::max(1, kv_group(elements, options)));

@@ -85,7 +85,7 @@ MemoryNeed distant_memory_need(std::uint64_t weight_bytes, graph::CachePlan plan
   need.process_bytes = process_bytes + common_vocabulary * token_bytes;
   need.plan = std::move(plan);
   need.use = {.positions = positions, .step_rows = common_step_rows, .cache = {}};
-  need.cache_element_bytes = sizeof(std::uint16_t);  // float16, unless asked otherwise
+  need.cache_element_bytes = sizeof(std::int16_t);  // 16 bits, unless asked otherwise
   return need;
 }
 

@@ -57,7 +57,7 @@ The verbs for measuring and porting.
   [exit 2: usage]
 
   $ pome bench $model -p 8,16 -g 8 -r 1
-  memory: … for weights of 12.7 KiB and a cache of 4.0 KiB at 16 tokens; … available
+  memory: … for weights of 12.7 KiB and a cache of 5.0 KiB at 16 tokens; … available
   prompt  generation  depth  batch  prompt tokens/s  generation tokens/s  of bandwidth  overhead/step …
   8       8           0      1      … ± 0.0 … ± 0.0 …
   16      8           0      1      … ± 0.0 … ± 0.0 …
@@ -97,8 +97,8 @@ The verbs for measuring and porting.
   quantization   none
   dtype          F16
   layers         1 of width 32, vocabulary of 32, tied embeddings
-  context        64 tokens, 64 B of cache each
-  memory         … MiB at 64 tokens: weights 12.7 KiB, cache 4.0 KiB, … MiB to work with
+  context        64 tokens, 80 B of cache each
+  memory         … MiB at 64 tokens: weights 12.7 KiB, cache 5.0 KiB, … MiB to work with
   tokenizer      BPE, 32 tokens
   chat template  no
   adapters       can be added (--adapter-path)

@@ -47,7 +47,7 @@ A stop text is no part of the answer, wherever it begins.
 Talk stays out of the answer.
 
   $ pome run $model hello -n 5 $always_a --stats 2>&1 >/dev/null
-  memory: … for weights of 12.7 KiB and a cache of 4.0 KiB at 10 tokens; … available
+  memory: … for weights of 12.7 KiB and a cache of 5.0 KiB at 10 tokens; … available
   prompt: 5 tokens, … tokens/s
   generation: 5 tokens, … tokens/s
   first token: … s

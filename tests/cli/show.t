@@ -16,8 +16,8 @@ A model on the Hub is looked at before any download: its small files, and of its
   quantization   affine 4 bit, groups of 64
   dtype          F32
   layers         6 of width 256, vocabulary of 4096, tied embeddings
-  context        1024 tokens, 3.0 KiB of cache each
-  memory         … MiB at 1024 tokens: weights 3.5 MiB, cache 3.0 MiB, … MiB to work with
+  context        1024 tokens, 3.1 KiB of cache each
+  memory         … MiB at 1024 tokens: weights 3.5 MiB, cache 3.1 MiB, … MiB to work with
   tokenizer      BPE
   chat template  yes
   adapters       can be added (--adapter-path)
@@ -33,7 +33,7 @@ A model on the Hub is looked at before any download: its small files, and of its
     tokenizer_config.json    1.1 KiB
   pome pull org/demo-4bit
   $ pome show org/tiny@main --context 32 --json
-  {"name":"org/tiny@main","here":false,"folder":null,"commit":"…","hub":{"host":"127.0.0.1:…","renamed_to":null,"last_modified":"2026-11-20T00:00:00.000Z","downloads":0,"likes":0,"gated":false,"pull_bytes":15227},"format":"safetensors","task":"generate","missing":[],"runs":true,"why_not":null,"next":"pome pull org/tiny@main",…,"memory_context":32,"memory_bytes":…,"cache_bytes":4096,"working_bytes":…,…}
+  {"name":"org/tiny@main","here":false,"folder":null,"commit":"…","hub":{"host":"127.0.0.1:…","renamed_to":null,"last_modified":"2026-11-20T00:00:00.000Z","downloads":0,"likes":0,"gated":false,"pull_bytes":15227},"format":"safetensors","task":"generate","missing":[],"runs":true,"why_not":null,"next":"pome pull org/tiny@main",…,"memory_context":32,"memory_bytes":…,"cache_bytes":5120,"working_bytes":…,…}
 
 GGUF and pickles: what they are, and what runs in their place.
 

@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t most_programs = 8;
 
 kernels::CacheType cache_type(Precision precision) {
-  return precision == Precision::exact ? kernels::CacheType::f32 : kernels::CacheType::f16;
+  return precision == Precision::exact ? kernels::CacheType::f32 : kernels::CacheType::i16;
 }
 
 cpu::Arithmetic arithmetic(Precision precision) {

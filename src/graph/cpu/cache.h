@@ -6,8 +6,8 @@
 
 namespace pome::graph {
 
-// 64 positions of one layer: keys [K, 64, C], values [K, 64, Cv] unless they lie in the keys, and for
-// quantized caches the scales of each [K, 64, scale_bytes()]. Aligned to 64 bytes.
+// 64 positions of one layer: keys [K, 64, C], values [K, 64, Cv] unless they lie in the keys, and the scales
+// of each [K, 64, scale_bytes()]. Aligned to 64 bytes.
 class KvBlock {
  public:
   KvBlock(const CacheLayer& layer, kernels::CacheType type, const CacheOptions& options);
@@ -47,7 +47,7 @@ class StateBuffer {
 // behind. A row is rounded when it is stored, before anything reads it.
 class CpuCache final : public Cache {
  public:
-  // `type` says how elements are kept without kv_bits: f16 or f32.
+  // `type` says how elements are kept without kv_bits: i16 or f32.
   CpuCache(CachePlan plan, CacheOptions options, kernels::CacheType type);
 
   // Throws Error(corrupt).

@@ -1,7 +1,7 @@
 // A cache as tensors. `length` int32 [1]; per layer `layers.<i>.blocks` int32 [n], the indices of the full
 // blocks held, and `layers.<i>.keys` [K, 64·n + length mod 64, C] and, unless they lie in the keys, `.values`
-// [K, …, Cv]: those blocks end to end, then the tail. Quantized caches have `.codes` and `.scales` [K,
-// positions, …] of each instead, and layers with a state `.state` [size] and nothing else.
+// [K, …, Cv]: those blocks end to end, then the tail. Caches other than float32 have `.codes` and `.scales`
+// [K, positions, …] of each instead, and layers with a state `.state` [size] and nothing else.
 #include <algorithm>
 #include <cstring>
 
@@ -63,10 +63,12 @@ std::vector<Part> parts_of(std::size_t layer, const CacheLayer& shape, CacheType
   const auto width = static_cast<std::size_t>(shape.head_dim);
   const auto value_width = static_cast<std::size_t>(shape.value_size());
   std::vector<Part> parts;
-  if (type == CacheType::i8) {
-    parts = {{at + "keys.codes", Dtype::i8, shape.head_dim, keys, width},
+  if (type == CacheType::i8 || type == CacheType::i16) {
+    const Dtype dtype = type == CacheType::i8 ? Dtype::i8 : Dtype::i16;
+    const std::size_t size = type == CacheType::i8 ? 1 : 2;
+    parts = {{at + "keys.codes", dtype, shape.head_dim, keys, width * size},
              {at + "keys.scales", Dtype::f32, 1, key_scales, 4},
-             {at + "values.codes", Dtype::i8, shape.value_size(), values, value_width},
+             {at + "values.codes", dtype, shape.value_size(), values, value_width * size},
              {at + "values.scales", Dtype::f32, 1, value_scales, 4}};
   } else if (type == CacheType::u4) {
     const std::int64_t scales = 2 * shape.head_dim / group,
@@ -77,10 +79,8 @@ std::vector<Part> parts_of(std::size_t layer, const CacheLayer& shape, CacheType
              {at + "values.scales", Dtype::f16, value_scale_count, value_scales,
               static_cast<std::size_t>(value_scale_count) * 2}};
   } else {
-    const std::size_t size = type == CacheType::f16 ? 2 : 4;
-    const Dtype dtype = type == CacheType::f16 ? Dtype::f16 : Dtype::f32;
-    parts = {{at + "keys", dtype, shape.head_dim, keys, width * size},
-             {at + "values", dtype, shape.value_size(), values, value_width * size}};
+    parts = {{at + "keys", Dtype::f32, shape.head_dim, keys, width * 4},
+             {at + "values", Dtype::f32, shape.value_size(), values, value_width * 4}};
   }
   if (!shape.own_values) parts.resize(parts.size() / 2);
   return parts;

@@ -26,7 +26,7 @@ const Functions& active() {
 }
 
 // Floats of a unit's vectors; head sizes above 256 get fewer queries per unit for it.
-constexpr int vectors_floats = largest_queries * vector_stride(256);
+constexpr int vectors_floats = largest_queries * vector_stride(128);
 
 int group_size(const AttentionSpec& spec) { return spec.heads / spec.kv_heads; }
 
@@ -43,17 +43,24 @@ int units_per_kv_head(const AttentionSpec& spec, const AttentionRows& rows) {
 // The queries of a unit, copied so that they lie next to each other: query i of a kv head belongs to row i /
 // G and head kv_head·G + i % G.
 struct Unit {
-  alignas(64) float q[vectors_floats];
+  union {
+    alignas(64) float q[vectors_floats];
+    alignas(64) std::int16_t codes[vectors_floats];
+  };
+  float steps[largest_queries];
   int positions[largest_queries];
   int heads[largest_queries];
   Queries queries;
   int first;  // query
 
-  Unit(const AttentionSpec& spec, const AttentionRows& rows, int unit) {
+  Unit(const Functions& functions, const AttentionSpec& spec, CacheType type, const AttentionRows& rows,
+       int unit) {
     const int per_kv_head = units_per_kv_head(spec, rows), group = group_size(spec);
     const int stride = vector_stride(spec.head_dim);
     first = unit % per_kv_head * queries_per_unit(spec);
     queries = {q,
+               codes,
+               steps,
                positions,
                heads,
                std::min(queries_per_unit(spec), rows.rows * group - first),
@@ -63,6 +70,11 @@ struct Unit {
       positions[i] = rows.first_position + row(i, group);
       heads[i] = head(i, group);
       const float* from = rows.q + row(i, group) * rows.q_stride + std::int64_t{heads[i]} * spec.head_dim;
+      if (counts_steps(type)) {
+        functions.round_query(from, spec.head_dim, codes + i * code_stride(spec.head_dim), steps + i);
+        continue;
+      }
+      steps[i] = 1;
       std::copy_n(from, spec.head_dim, q + i * stride);
       std::fill(q + i * stride + spec.head_dim, q + (i + 1) * stride, 0.0f);
     }
@@ -130,7 +142,7 @@ std::span<const Row> rows() { return table; }
 
 void attend(const Functions& functions, const AttentionSpec& spec, const KeyValues& cache,
             const AttentionRows& rows, int index) {
-  const Unit unit(spec, rows, index);
+  const Unit unit(functions, spec, cache.type, rows, index);
   StateBuffer sum, next;
   begin(spec, unit, sum);
   for (int tile = 0; tile < attention_tiles(rows); ++tile) {
@@ -162,7 +174,7 @@ std::size_t vector_bytes(CacheType type, int elements) {
   switch (type) {
     case CacheType::f32:
       return 4 * count;
-    case CacheType::f16:
+    case CacheType::i16:
       return 2 * count;
     case CacheType::i8:
       return count;
@@ -173,7 +185,7 @@ std::size_t vector_bytes(CacheType type, int elements) {
 }
 
 std::size_t scale_bytes(CacheType type, int elements, int group) {
-  if (type == CacheType::i8) return sizeof(float);
+  if (attention::counts_steps(type)) return sizeof(float);
   return type == CacheType::u4 ? static_cast<std::size_t>(elements / group) * 2 * sizeof(std::uint16_t) : 0;
 }
 
@@ -212,13 +224,13 @@ void attend(ThreadPool& pool, const AttentionSpec& spec, const KeyValues& cache,
   const attention::Functions& functions = attention::active();
   const attention::PartialLayout layout(spec, rows);
   pool.run(std::int64_t{units} * tiles, 1, [&](std::int64_t index, std::int64_t, int) {
-    const attention::Unit unit(spec, rows, static_cast<int>(index / tiles));
+    const attention::Unit unit(functions, spec, cache.type, rows, static_cast<int>(index / tiles));
     const auto tile = static_cast<int>(index % tiles);
     if (unit.sees_tile(spec, tile))
       functions.tile(spec, cache, unit.queries, tile, layout.at(scratch, index));
   });
   pool.run(units, 1, [&](std::int64_t index, std::int64_t, int) {
-    const attention::Unit unit(spec, rows, static_cast<int>(index));
+    const attention::Unit unit(functions, spec, cache.type, rows, static_cast<int>(index));
     attention::StateBuffer sum;
     attention::begin(spec, unit, sum);
     for (int tile = 0; tile < tiles; ++tile) {

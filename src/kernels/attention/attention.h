@@ -3,10 +3,12 @@
 //
 // Positions are taken in tiles of 256, tile t holding 256·t … 256·t + 255. Each tile is worked out by itself,
 // with its own maximum: scores are sums in 16 lanes (dense.h), weights e^(score - maximum), their sum goes by
-// lanes and the weighted values position by position; tiles are then merged from first to last. A row's bits
-// therefore depend on its position and on what is cached, not on how many rows come along, on chunks of the
-// prompt, on threads, or on the level of instructions. (Where stored values are finite: an infinity or NaN at
-// a position also reaches rows of the same call that do not see it.)
+// lanes and the weighted values position by position; tiles are then merged from first to last. Where keys
+// are codes of 8 or 16 bits that count steps, queries are rounded to 16 bits and scores are whole numbers:
+// twice as many products per instruction as of floats, and no error of their own. A row's bits therefore
+// depend on its position and on what is cached, not on how many rows come along, on chunks of the prompt, on
+// threads, or on the level of instructions. (Where stored values are finite: an infinity or NaN at a position
+// also reaches rows of the same call that do not see it.)
 //
 // Letters: T rows, H heads, K kv heads, C head size of queries and keys, Cv that of values.
 #pragma once
@@ -53,16 +55,16 @@ struct AttentionSpec {
 // Throws Error(unsupported) for a head size or grouping that the kernels do not do.
 void check(const AttentionSpec& spec);
 
-enum class CacheType : std::uint8_t { f16, f32, i8, u4 };
+enum class CacheType : std::uint8_t { i16, f32, i8, u4 };
 
 // One layer of one sequence: position p, kv head h lies in block p / block_positions at element
 // h·head_stride + (p % block_positions)·position_stride. Owns nothing.
 struct KeyValues {
   const void* const* keys = nullptr;  // per block; null where no row looks any more
   const void* const* values = nullptr;
-  const void* const* key_scales = nullptr;  // i8 and u4, per block: [K, block_positions, scale_bytes()]
+  const void* const* key_scales = nullptr;  // per block: [K, block_positions, scale_bytes()]; not f32
   const void* const* value_scales = nullptr;
-  CacheType type = CacheType::f16;
+  CacheType type = CacheType::i16;
   int block_positions = 64;  // a multiple of 16
   std::int64_t head_stride = 0;
   std::int64_t position_stride = 0;
@@ -77,10 +79,10 @@ struct KeyValues {
 std::size_t vector_bytes(CacheType type, int elements);
 std::size_t scale_bytes(CacheType type, int elements, int group);
 
-// Writes one head's C floats of one position as a cache stores them: float16 rounded to nearest even and
-// saturating; i8 in 255 steps up to the largest magnitude, with the step as a float in *scales; u4 in 16
-// steps from the least to the largest element of each group, with step and least as float16s in *scales.
-// Scales are NaN where x is not finite.
+// Writes one head's C floats of one position as a cache stores them: i16 and i8 in 32767 and 127 steps
+// up to the largest magnitude, i16 in fewer where the vector would be longer than 46300 of them, with the
+// step as a float in *scales; u4 in 16 steps from the least to the largest element of each group, with step
+// and least as float16s in *scales. Scales are NaN where x is not finite.
 void store_head(CacheType type, const float* x, int head_dim, int group, void* to, void* scales);
 
 // Rows [0, rows) of a sequence, at positions first_position …; `length` positions are cached, these rows'

@@ -1,5 +1,5 @@
 // A next token at some depth in GB/s of cache read, and a prompt in GMAC/s (scores and weighted values of
-// visible pairs). 16 heads over 8 kv heads of 128, float16 cache.
+// visible pairs). 16 heads over 8 kv heads of 128, 16-bit cache.
 #include "kernels/attention/attention.h"
 
 #include <benchmark/benchmark.h>
@@ -15,8 +15,9 @@ namespace {
 constexpr int heads = 16, kv_heads = 8, head_dim = 128, width = heads * head_dim;
 
 struct Sequence {
-  std::vector<std::uint16_t> keys, values;
-  std::vector<const void*> key_blocks, value_blocks;
+  std::vector<std::int16_t> keys, values;
+  std::vector<float> steps;
+  std::vector<const void*> key_blocks, value_blocks, step_blocks;
   AttentionSpec spec;
   KeyValues cache;
 
@@ -25,10 +26,12 @@ struct Sequence {
     const int blocks = (length + block - 1) / block;
     const std::size_t block_elements = std::size_t{block} * kv_heads * head_dim;
     keys.resize(block_elements * static_cast<std::size_t>(blocks));
-    for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = static_cast<std::uint16_t>(0x3000 + i * 7 % 2048);
+    for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = static_cast<std::int16_t>(i * 7 % 8191 - 4095);
     values = keys;
+    steps.assign(std::size_t{block} * kv_heads, 3e-4f);
     for (int b = 0; b < blocks; ++b) {
       key_blocks.push_back(keys.data() + block_elements * static_cast<std::size_t>(b));
+      step_blocks.push_back(steps.data());
       value_blocks.push_back(values.data() + block_elements * static_cast<std::size_t>(b));
     }
     spec.heads = heads;
@@ -37,9 +40,9 @@ struct Sequence {
     spec.scale = 0.088f;
     cache = {key_blocks.data(),
              value_blocks.data(),
-             nullptr,
-             nullptr,
-             CacheType::f16,
+             step_blocks.data(),
+             step_blocks.data(),
+             CacheType::i16,
              block,
              std::int64_t{block} * head_dim,
              head_dim};

@@ -64,7 +64,9 @@ struct Cache {
               x[c] = std::fma(static_cast<float>(code), get_element(scale, c / group * 2, Element::f16),
                               get_element(scale, c / group * 2 + 1, Element::f16));
             }
-            if (type == CacheType::f16) x[c] = get_element(to, c, Element::f16);
+            if (type == CacheType::i16)
+              x[c] = static_cast<float>(reinterpret_cast<std::int16_t*>(to)[c]) *
+                     get_element(scale, 0, Element::f32);
           }
         }
       }
@@ -159,6 +161,12 @@ double reference_error(const Case& c, const Cache& cache, const std::vector<floa
 
 const float sinks[] = {0.5f, -1.0f, 2.0f, 0.0f, 1.0f, 3.0f, -2.0f, 0.1f};
 
+// Where keys are codes, the reference knows nothing of rounded queries: their steps grow with the vector.
+double tolerance(const Case& c, CacheType type) {
+  const bool rounds = type == CacheType::i16 || type == CacheType::i8;
+  return 4e-6 + (rounds ? 2e-5 * std::sqrt(c.spec.head_dim) : 0);
+}
+
 AttentionSpec spec_of(int heads, int kv_heads, int head_dim) {
   AttentionSpec spec;
   spec.heads = heads;
@@ -212,11 +220,11 @@ std::vector<Case> cases() {
 TEST(Attention, EveryLevelIsCloseToFloat64AndEqualsTheScalarTwin) {
   for (const Case& c : cases()) {
     const std::vector<float> q = gaussian(c.rows, c.spec.heads * c.spec.head_dim, false, 3);
-    for (CacheType type : {CacheType::f16, CacheType::f32, CacheType::i8, CacheType::u4}) {
+    for (CacheType type : {CacheType::i16, CacheType::f32, CacheType::i8, CacheType::u4}) {
       if (!Cache::can(c.spec, type)) continue;
       const Cache cache(c.spec, c.length, type);
       const std::vector<float> expected = run(scalar(), c, cache, q, 0, c.rows, c.length);
-      EXPECT_LE(reference_error(c, cache, q, expected), 4e-6)
+      EXPECT_LE(reference_error(c, cache, q, expected), tolerance(c, type))
           << "heads " << c.spec.heads << ", C " << c.spec.head_dim;
       for (const Row* row : levels()) {
         if (row->isa == Isa::scalar) continue;  // the twin itself, which takes the most time
@@ -231,7 +239,7 @@ TEST(Attention, ChunksOfThePromptGiveTheSameBits) {
   for (const Case& c : cases()) {
     if (!c.spec.causal) continue;
     const std::vector<float> q = gaussian(c.rows, c.spec.heads * c.spec.head_dim, false, 3);
-    const Cache cache(c.spec, c.length, CacheType::f16);
+    const Cache cache(c.spec, c.length, CacheType::i16);
     for (const Row* row : levels()) {
       if (row->isa == Isa::scalar) continue;
       const std::vector<float> whole = run(*row->functions, c, cache, q, 0, c.rows, c.length);
@@ -255,7 +263,7 @@ TEST(Attention, ThreadsAndSplitTilesGiveTheSameBits) {
     for (int window : {0, 300}) {
       c.spec.window = window;
       const std::vector<float> q = gaussian(c.rows, c.spec.heads * c.spec.head_dim, false, 3);
-      const Cache cache(c.spec, c.length, CacheType::f16, 256);
+      const Cache cache(c.spec, c.length, CacheType::i16, 256);
       const std::vector<float> expected = run(scalar(), c, cache, q, 0, c.rows, c.length);
       for (int threads = 1; threads <= 4; ++threads) {
         ThreadPool pool(threads);
@@ -278,10 +286,10 @@ TEST(Attention, BlocksThatNobodySeesMayBeGone) {
   c.spec.window = 64;
   c.spec.keep = 4;
   const std::vector<float> q = gaussian(c.rows, 64, false, 3);
-  Cache cache(c.spec, c.length, CacheType::f16);
+  Cache cache(c.spec, c.length, CacheType::i16);
   for (const Row* row : levels()) {
     const std::vector<float> expected = run(*row->functions, c, cache, q, 0, c.rows, c.length);
-    Cache thinned(c.spec, c.length, CacheType::f16);
+    Cache thinned(c.spec, c.length, CacheType::i16);
     for (int side = 0; side < 2; ++side) {
       for (std::size_t b = 1; b < 8; ++b) thinned.pointers[side][b] = nullptr;  // positions 64 … 511
     }
@@ -307,7 +315,7 @@ TEST(Attention, ReadsKeysAndValuesOfAForwardPassInPlace) {
 }
 
 TEST(Attention, ValuesMayBeTheBeginningsOfKeys) {
-  for (CacheType type : {CacheType::f16, CacheType::i8, CacheType::u4}) {
+  for (CacheType type : {CacheType::i16, CacheType::i8, CacheType::u4}) {
     const int dim = type == CacheType::u4 ? 80 : 72, value_dim = type == CacheType::u4 ? 64 : 56;
     Case c = {spec_of(8, 1, dim), 20, 250, 270};
     c.spec.value_dim = value_dim;
@@ -321,7 +329,7 @@ TEST(Attention, ValuesMayBeTheBeginningsOfKeys) {
     cache.view.value_head_stride = cache.view.value_position_stride = 0;
     for (const Row* row : levels()) {
       const std::vector<float> out = run(*row->functions, c, cache, q, 0, c.rows, c.length);
-      EXPECT_LE(reference_error(c, cache, q, out), 4e-6) << isa_name(row->isa);
+      EXPECT_LE(reference_error(c, cache, q, out), tolerance(c, type)) << isa_name(row->isa);
     }
   }
 }
@@ -330,7 +338,7 @@ TEST(Attention, StoredHeadsAreTheSameOnEveryLevel) {
   for (int head_dim : {1, 16, 40, 128}) {
     std::vector<float> x = gaussian(1, head_dim, true, 9);
     x[0] = 1e6f;
-    for (CacheType type : {CacheType::f16, CacheType::f32, CacheType::i8, CacheType::u4}) {
+    for (CacheType type : {CacheType::i16, CacheType::f32, CacheType::i8, CacheType::u4}) {
       if (!Cache::can(spec_of(1, 1, head_dim), type)) continue;
       std::vector<std::uint8_t> expected(static_cast<std::size_t>(head_dim * 4), 7), expected_scales(64, 7);
       scalar().store_head(type, x.data(), head_dim, Cache::group, expected.data(), expected_scales.data());

@@ -11,15 +11,26 @@ inline constexpr float log2_e = 1.44269504088896341f;  // scores are counted in 
 inline constexpr int panel_positions = 16;  // decoded to floats at once: they stay in the first-level cache
 
 // A unit's query vectors: `count` = rows · H/K, those of a row next to each other.
-inline constexpr int largest_queries = 64;
+inline constexpr int largest_queries = 128;
 
 // Floats from one vector of C elements to the next: whole lanes, and not a power of two.
 static constexpr int vector_stride(int head_dim) { return (head_dim + 15) / 16 * 16 + 16; }
 
+// The length of a vector of 16-bit codes, but for their rounding: products of two fit 32 bits, and so do
+// those of any part of them.
+inline constexpr float longest_i16 = 46300;
+// Codes from one query to the next: whole lanes of 32, and not a power of two.
+static constexpr int code_stride(int head_dim) { return (head_dim + 31) / 32 * 32 + 32; }
+
+// Vectors of this type are codes that count steps of their own.
+static constexpr bool counts_steps(CacheType type) { return type == CacheType::i16 || type == CacheType::i8; }
+
 struct Queries {
-  const float* q;        // [count, vector_stride(C)]
-  const int* positions;  // [count]
-  const int* heads;      // [count]
+  const float* q;             // [count, vector_stride(C)], or where keys count steps
+  const std::int16_t* codes;  // [count, code_stride(C)]
+  const float* steps;         // [count]; 1 beside q
+  const int* positions;       // [count]
+  const int* heads;           // [count]
   int count;
   int kv_head;
   int length;
@@ -43,6 +54,8 @@ struct Functions {
   // out[c] = values[c] / total, for one query.
   void (*finish)(const float* values, float total, int value_dim, float* out);
   void (*store_head)(CacheType type, const float* x, int head_dim, int group, void* to, void* scales);
+  // A query as codes [code_stride(C)], zeros behind, and their step.
+  void (*round_query)(const float* q, int head_dim, std::int16_t* codes, float* step);
 };
 
 namespace scalar {

@@ -2,7 +2,9 @@
 // (dense).
 #pragma once
 
+#include "kernels/attention/codes.h"
 #include "kernels/attention/functions.h"
+#include "kernels/attention/store_impl.h"
 #include "kernels/dense/levels.h"
 #include "kernels/lanes.h"
 
@@ -10,9 +12,9 @@ namespace pome::kernels::attention {
 namespace {
 
 #if defined(__AVX512F__)
-constexpr int largest_rows = 4, largest_vectors = 4;  // 16 of 32 registers accumulate
+constexpr int largest_rows = 4, largest_lines = 4;  // 16 of 32 registers accumulate
 #else
-constexpr int largest_rows = 2, largest_vectors = 2;  // 8 of AVX2's 16
+constexpr int largest_rows = 2, largest_lines = 2;  // 8 of AVX2's 16
 #endif
 
 // The keys of a cache, or its values.
@@ -52,136 +54,222 @@ inline void decode_u4(const std::uint8_t* codes, const std::uint16_t* scales, in
   }
 }
 
-// Positions first … first + count - 1 (within one block) of a kv head as floats, a vector_stride apart.
-void decode_panel(const KeyValues& cache, const Stored& stored, int head, int first, int count, float* out) {
+// Where the vectors of consecutive positions of one block lie.
+template <class Code>
+struct Vectors {
+  const Code* at;
+  std::int64_t stride;
+  Lanes load(int position, int c, int count = lane_count) const;
+};
+
+template <>
+inline Lanes Vectors<std::int16_t>::load(int position, int c, int count) const {
+  return load_i16(at + position * stride + c, count);
+}
+template <>
+inline Lanes Vectors<std::int8_t>::load(int position, int c, int count) const {
+  return load_i8(at + position * stride + c, count);
+}
+template <>
+inline Lanes Vectors<float>::load(int position, int c, int count) const {
+  return load_lanes(at + position * stride + c, count);
+}
+
+template <class Code>
+inline Vectors<Code> vectors_at(const KeyValues& cache, const Stored& stored, int head, int first) {
   const int block = first / cache.block_positions, offset = first % cache.block_positions;
-  const std::int64_t start = head * stored.head_stride + offset * stored.position_stride;
-  for (int p = 0; p < count; ++p, out += vector_stride(stored.dim)) {
-    const std::int64_t at = start + p * stored.position_stride;
-    const std::int64_t vector = std::int64_t{head} * cache.block_positions + offset + p;
-    if (cache.type == CacheType::u4) {
-      decode_u4(static_cast<const std::uint8_t*>(stored.blocks[block]) + at / 2,
-                static_cast<const std::uint16_t*>(stored.scales[block]) + vector * stored.groups * 2,
-                stored.dim, cache.group, out);
-      continue;
-    }
-    for (int c = 0; c < stored.dim; c += lane_count) {
-      const int n = stored.dim - c < lane_count ? stored.dim - c : lane_count;
-      if (cache.type == CacheType::i8) {
-        const float scale = static_cast<const float*>(stored.scales[block])[vector];
-        store_lanes(out + c, load_i8(static_cast<const std::int8_t*>(stored.blocks[block]) + at + c, n) *
-                                 splat(scale));
-      } else {
-        const Element type = cache.type == CacheType::f16 ? Element::f16 : Element::f32;
-        store_lanes(out + c, load_lanes(stored.blocks[block], type, at + c, n));
-      }
-    }
+  return {static_cast<const Code*>(stored.blocks[block]) + head * stored.head_stride +
+              offset * stored.position_stride,
+          stored.position_stride};
+}
+
+template <class Code>
+inline void decode(const Vectors<Code>& vectors, int dim, int count, float* out) {
+  for (int p = 0; p < count; ++p, out += vector_stride(dim)) {
+    int c = 0;
+    for (; c + lane_count <= dim; c += lane_count) store_lanes(out + c, vectors.load(p, c));
+    if (c < dim) store_lanes(out + c, vectors.load(p, c, dim - c));
   }
 }
 
-// Vectors of consecutive positions as floats, decoded before or loaded from the cache as they are.
+// Positions first … first + count - 1 (within one block) of a kv head as floats, a vector_stride apart; codes
+// that count steps of their vector as they are.
+void decode_panel(const KeyValues& cache, const Stored& stored, int head, int first, int count, float* out) {
+  switch (cache.type) {
+    case CacheType::i16:
+      return decode(vectors_at<std::int16_t>(cache, stored, head, first), stored.dim, count, out);
+    case CacheType::i8:
+      return decode(vectors_at<std::int8_t>(cache, stored, head, first), stored.dim, count, out);
+    case CacheType::f32:
+      return decode(vectors_at<float>(cache, stored, head, first), stored.dim, count, out);
+    case CacheType::u4:
+      break;
+  }
+  const int block = first / cache.block_positions, offset = first % cache.block_positions;
+  const std::int64_t start = head * stored.head_stride + offset * stored.position_stride;
+  for (int p = 0; p < count; ++p, out += vector_stride(stored.dim)) {
+    const std::int64_t vector = std::int64_t{head} * cache.block_positions + offset + p;
+    decode_u4(
+        static_cast<const std::uint8_t*>(stored.blocks[block]) + (start + p * stored.position_stride) / 2,
+        static_cast<const std::uint16_t*>(stored.scales[block]) + vector * stored.groups * 2, stored.dim,
+        cache.group, out);
+  }
+}
+
+// For few queries decoding first costs more than it saves. Needs whole lanes.
+constexpr int largest_few = 4;
+
+// Vectors of consecutive positions as floats.
 struct Panel {
   const float* at;
   int stride;
   Lanes load(int position, int c) const { return load_lanes(at + position * stride + c); }
 };
 
-struct CachedHalves {
-  const void* block;
-  std::int64_t start;
-  std::int64_t stride;
-  Lanes load(int position, int c) const {
-    return load_lanes(block, Element::f16, start + position * stride + c, lane_count);
-  }
-};
-
-// For few queries decoding first costs more than it saves. Needs whole lanes.
-constexpr int largest_direct = 4;
-
-inline bool reads_directly(const KeyValues& cache, int queries, const AttentionSpec& spec) {
-  return cache.type == CacheType::f16 && queries <= largest_direct && spec.head_dim % lane_count == 0 &&
-         spec.value_size() % lane_count == 0;
-}
-
-inline CachedHalves cached_halves(const KeyValues& cache, const Stored& stored, int head, int first) {
-  const int block = first / cache.block_positions, offset = first % cache.block_positions;
-  return {stored.blocks[block], head * stored.head_stride + offset * stored.position_stride,
-          stored.position_stride};
-}
-
 // A next token reads its cache once, behind gigabytes of weights: it lies in memory, in pieces too short for
 // the processor to foresee.
-inline void prefetch(const CachedHalves& vectors, int count) {
-  const auto* at = static_cast<const std::uint16_t*>(vectors.block) + vectors.start;
-  for (const auto* end = at + count * vectors.stride; at < end; at += 32) __builtin_prefetch(at);
+template <class Code>
+inline void prefetch(const Vectors<Code>& vectors, int count) {
+  constexpr int line = 64 / sizeof(Code);
+  for (const Code *at = vectors.at, *end = at + count * vectors.stride; at < end; at += line) {
+    __builtin_prefetch(at);
+  }
 }
 
-// scores[r, p] = q[r]·keys[p] for Queries queries and `count` positions, as dense's add_panel sums them.
-template <int Queries>
-inline void score(const float* q, int q_stride, int head_dim, const CachedHalves& keys, int count,
-                  float* scores) {
+template <class Code>
+inline Codes load_codes_of(const Code* p, int count) {
+  return count >= code_count ? load_codes(p) : load_codes(p, count);
+}
+
+// scores[p] = q·keys[p] in steps of both, for Positions positions. Lanes run along the vectors.
+template <int Positions, class Code>
+inline void score(const std::int16_t* q, int head_dim, const Vectors<Code>& keys, int p, float* scores) {
+  Sums sums[Positions];
+  for (Sums& lanes : sums) lanes = no_sums();
+  for (int c = 0; c < head_dim; c += code_count) {
+    const Codes v = load_codes(q + c);
+    for (int i = 0; i < Positions; ++i) {
+      sums[i] = add_products(sums[i], load_codes_of(keys.at + (p + i) * keys.stride + c, head_dim - c), v);
+    }
+  }
+  if constexpr (Positions == 4) {
+    store_totals(scores + p, sums[0], sums[1], sums[2], sums[3]);
+  } else {
+    scores[p] = total(sums[0]);
+  }
+}
+
+template <class Code>
+inline void score_directly(const Queries& queries, int head_dim, const Vectors<Code>& keys, int count,
+                           float* scores) {
+  for (int p = 0; p < count; p += count - p < 4 ? 1 : 4) {
+    for (int i = 0; i < queries.count; ++i) {
+      const std::int16_t* q = queries.codes + i * code_stride(head_dim);
+      float* to = scores + i * tile_positions;
+      count - p < 4 ? score<1>(q, head_dim, keys, p, to) : score<4>(q, head_dim, keys, p, to);
+    }
+  }
+}
+
+// Keys of 64 positions, turned so that lanes are positions: pair i of every position, then pair i + 1.
+constexpr int turned_positions = 64;  // in panels of lane_count
+struct TurnedKeys {
+  alignas(64) std::int16_t pairs[code_stride(largest_head_dim) * turned_positions];
+};
+
+// Positions [at, at + count) of those turned, count ≤ 16; zeros stand for what is missing.
+template <class Code>
+inline void turn_keys(const Vectors<Code>& keys, int head_dim, int count, int at, TurnedKeys& to) {
+  for (int c = 0; c < head_dim; c += code_count) {
+    Codes rows[lane_count];
+    for (int p = 0; p < lane_count; ++p) {
+      rows[p] =
+          p < count ? load_codes_of(keys.at + p * keys.stride + c, head_dim - c) : load_codes(keys.at, 0);
+    }
+    turn(rows, to.pairs + c * turned_positions + 2 * at, 2 * turned_positions);
+  }
+}
+
+inline void forget_keys(int head_dim, int at, TurnedKeys& to) {
+  for (int c = 0; c < head_dim; c += 2) {
+    for (int i = 0; i < code_count; ++i) to.pairs[c * turned_positions + 2 * at + i] = 0;
+  }
+}
+
+template <int Rows, int Lines>
+inline void score_block(const std::int16_t* q, int q_stride, int head_dim, const std::int16_t* keys,
+                        float* scores) {
+  Sums sums[Rows][Lines];
+  for (auto& of_row : sums) {
+    for (Sums& lanes : of_row) lanes = no_sums();
+  }
+  for (int c = 0; c < head_dim; c += 2, keys += 2 * turned_positions) {
+    Codes k[Lines];
+    for (int l = 0; l < Lines; ++l) k[l] = load_codes(keys + l * code_count);
+    for (int r = 0; r < Rows; ++r) {
+      const Codes pair = splat_pair(q + r * q_stride + c);
+      for (int l = 0; l < Lines; ++l) sums[r][l] = add_products(sums[r][l], k[l], pair);
+    }
+  }
+  for (int r = 0; r < Rows; ++r) {
+    for (int l = 0; l < Lines; ++l) {
+      store_lanes(scores + r * tile_positions + l * lane_count, floats_of(sums[r][l]));
+    }
+  }
+}
+
+// The scores of all queries for `count` positions, in whole lanes; wanted(i, n, p, count) as below, of
+// positions from p on.
+template <class Wanted>
+inline void score_turned(const Queries& queries, int head_dim, const TurnedKeys& keys, int count,
+                         float* scores, Wanted wanted) {
+  const int stride = code_stride(head_dim);
+  constexpr int step = largest_lines * lane_count;
   int p = 0;
-  for (; p + 4 <= count; p += 4) {
-    Lanes sums[Queries][4];
-    for (auto& of_query : sums) {
-      for (Lanes& lanes : of_query) lanes = splat(0);
+  for (; p + step <= count; p += step) {
+    int i = 0;
+    for (; i + largest_rows <= queries.count; i += largest_rows) {
+      if (!wanted(i, largest_rows, p, step)) continue;
+      score_block<largest_rows, largest_lines>(queries.codes + i * stride, stride, head_dim,
+                                               keys.pairs + 2 * p, scores + i * tile_positions + p);
     }
-    for (int c = 0; c < head_dim; c += lane_count) {
-      Lanes k[4];
-      for (int i = 0; i < 4; ++i) k[i] = keys.load(p + i, c);
-      for (int r = 0; r < Queries; ++r) {
-        const Lanes v = load_lanes(q + r * q_stride + c);
-        for (int i = 0; i < 4; ++i) sums[r][i] = fma(k[i], v, sums[r][i]);
-      }
-    }
-    for (int r = 0; r < Queries; ++r) {
-      store_sums(scores + r * tile_positions + p, sums[r][0], sums[r][1], sums[r][2], sums[r][3]);
+    for (; i < queries.count; ++i) {
+      score_block<1, largest_lines>(queries.codes + i * stride, stride, head_dim, keys.pairs + 2 * p,
+                                    scores + i * tile_positions + p);
     }
   }
-  for (; p < count; ++p) {
-    for (int r = 0; r < Queries; ++r) {
-      Lanes lanes = splat(0);
-      for (int c = 0; c < head_dim; c += lane_count) {
-        lanes = fma(keys.load(p, c), load_lanes(q + r * q_stride + c), lanes);
-      }
-      scores[r * tile_positions + p] = sum(lanes);
+  for (; p < count; p += lane_count) {
+    int i = 0;
+    for (; i + largest_rows <= queries.count; i += largest_rows) {
+      score_block<largest_rows, 1>(queries.codes + i * stride, stride, head_dim, keys.pairs + 2 * p,
+                                   scores + i * tile_positions + p);
+    }
+    for (; i < queries.count; ++i) {
+      score_block<1, 1>(queries.codes + i * stride, stride, head_dim, keys.pairs + 2 * p,
+                        scores + i * tile_positions + p);
     }
   }
 }
 
-inline void score_queries(const float* q, int q_stride, int queries, int head_dim, const CachedHalves& keys,
-                          int count, float* scores) {
-  switch (queries) {
-    case 1:
-      return score<1>(q, q_stride, head_dim, keys, count, scores);
-    case 2:
-      return score<2>(q, q_stride, head_dim, keys, count, scores);
-    case 3:
-      return score<3>(q, q_stride, head_dim, keys, count, scores);
-    default:
-      return score<4>(q, q_stride, head_dim, keys, count, scores);
-  }
-}
-
-// values[r] += Σ_p weights[r, p]·source[p], position by position, for Rows queries and 16·Vectors elements
+// values[r] += Σ_p weights[r, p]·source[p], position by position, for Rows queries and 16·Lines elements
 // from element c on.
-template <int Rows, int Vectors, class Source>
+template <int Rows, int Lines, class Source>
 inline void add_weighted(const float* weights, const Source& source, int c, int stride, int count,
                          float* values) {
-  Lanes sums[Rows][Vectors];
+  Lanes sums[Rows][Lines];
   for (int r = 0; r < Rows; ++r) {
-    for (int v = 0; v < Vectors; ++v) sums[r][v] = load_lanes(values + r * stride + v * lane_count);
+    for (int v = 0; v < Lines; ++v) sums[r][v] = load_lanes(values + r * stride + v * lane_count);
   }
   for (int p = 0; p < count; ++p) {
-    Lanes elements[Vectors];
-    for (int v = 0; v < Vectors; ++v) elements[v] = source.load(p, c + v * lane_count);
+    Lanes elements[Lines];
+    for (int v = 0; v < Lines; ++v) elements[v] = source.load(p, c + v * lane_count);
     for (int r = 0; r < Rows; ++r) {
       const Lanes weight = splat(weights[r * tile_positions + p]);
-      for (int v = 0; v < Vectors; ++v) sums[r][v] = fma(weight, elements[v], sums[r][v]);
+      for (int v = 0; v < Lines; ++v) sums[r][v] = fma(weight, elements[v], sums[r][v]);
     }
   }
   for (int r = 0; r < Rows; ++r) {
-    for (int v = 0; v < Vectors; ++v) store_lanes(values + r * stride + v * lane_count, sums[r][v]);
+    for (int v = 0; v < Lines; ++v) store_lanes(values + r * stride + v * lane_count, sums[r][v]);
   }
 }
 
@@ -189,18 +277,20 @@ template <int Rows, class Source>
 inline void add_weighted_rows(const float* weights, const Source& source, int stride, int head_dim, int count,
                               float* values) {
   int c = 0;
-  for (; c + largest_vectors * lane_count <= head_dim; c += largest_vectors * lane_count) {
-    add_weighted<Rows, largest_vectors>(weights, source, c, stride, count, values + c);
+  for (; c + largest_lines * lane_count <= head_dim; c += largest_lines * lane_count) {
+    add_weighted<Rows, largest_lines>(weights, source, c, stride, count, values + c);
   }
   for (; c < head_dim; c += lane_count) add_weighted<Rows, 1>(weights, source, c, stride, count, values + c);
 }
 
-template <class Source>
+// wanted(i, n): whether any of queries i … i + n - 1 gives these positions a weight.
+template <class Source, class Wanted>
 inline void add_weighted_all(const float* weights, const Source& source, int queries, int head_dim, int count,
-                             float* values) {
+                             float* values, Wanted wanted) {
   const int stride = vector_stride(head_dim);
   int i = 0;
   for (; i + largest_rows <= queries; i += largest_rows) {
+    if (!wanted(i, largest_rows)) continue;
     add_weighted_rows<largest_rows>(weights + i * tile_positions, source, stride, head_dim, count,
                                     values + i * stride);
   }
@@ -237,10 +327,17 @@ inline Lanes power(Lanes x) {
   return select_less(x, splat(-100.0f), splat(0.0f), p * power_of_two(n));
 }
 
-// Turns scores [0, count) of a tile that starts at `first` into weights; returns the largest score, in units
-// of ln 2, and their sum. Weights of what is not visible are zero.
-inline void softmax(float* scores, int first, int count, const AttentionSpec& spec, const Visible& visible,
-                    float& largest_score, float& total) {
+// The steps that codes of a tile's positions count, 1 where they are none.
+struct Steps {
+  alignas(64) float keys[tile_positions];
+  alignas(64) float values[tile_positions];
+};
+
+// Turns scores [0, count) of a tile that starts at `first`, in steps of a query and of keys, into weights in
+// steps of values; returns the largest score, in units of ln 2, and the sum of the weights themselves.
+// Weights of what is not visible are zero.
+inline void softmax(float* scores, int first, int count, float query_step, const Steps& steps,
+                    const AttentionSpec& spec, const Visible& visible, float& largest_score, float& total) {
   alignas(64) static constexpr float numbers[lane_count] = {0, 1, 2,  3,  4,  5,  6,  7,
                                                             8, 9, 10, 11, 12, 13, 14, 15};
   const int begin = visible.begin - first, end = visible.end - first, kept = visible.keep - first;
@@ -253,14 +350,12 @@ inline void softmax(float* scores, int first, int count, const AttentionSpec& sp
   for (int p = to; p < count; ++p) scores[p] = 0;
 
   const Lanes nothing = splat(-__builtin_inff());
+  const float factor = spec.soft_cap > 0 ? spec.scale / spec.soft_cap : spec.scale * log2_e;
+  const Lanes unit = splat(query_step * factor);
   Lanes top = nothing, not_numbers = splat(0);  // max() forgets a NaN as soon as a number follows
   for (int p = from; p < to; p += lane_count) {
-    Lanes s = load_lanes(scores + p);
-    if (spec.soft_cap > 0) {
-      s = tanh(s * splat(spec.scale / spec.soft_cap)) * splat(spec.soft_cap * log2_e);
-    } else {
-      s = s * splat(spec.scale * log2_e);
-    }
+    Lanes s = load_lanes(scores + p) * load_lanes(steps.keys + p) * unit;
+    if (spec.soft_cap > 0) s = tanh(s) * splat(spec.soft_cap * log2_e);
     if (p >= begin && p + lane_count <= end && visible.block == 0) {
       not_numbers = fma(s, splat(0), not_numbers);
     } else {
@@ -281,81 +376,181 @@ inline void softmax(float* scores, int first, int count, const AttentionSpec& sp
   Lanes sums = splat(0);
   for (int p = from; p < to; p += lane_count) {
     const Lanes weight = power(load_lanes(scores + p) - splat(largest_score));
-    store_lanes(scores + p, weight);
+    store_lanes(scores + p, weight * load_lanes(steps.values + p));
     sums = sums + weight;
   }
   total = sum(sums);
 }
 
-void tile(const AttentionSpec& spec, const KeyValues& cache, const Queries& queries, int number,
-          const State& state) {
-  alignas(64) float scores[largest_queries * tile_positions];
-  alignas(64) float panel[panel_positions * vector_stride(largest_head_dim)];
-  const Stored keys = keys_of(cache, spec), values = values_of(cache, spec);
-  const int stride = vector_stride(spec.head_dim), value_stride = vector_stride(values.dim);
-  const bool direct = reads_directly(cache, queries.count, spec);
-  const int first = number * tile_positions;
-  int last = first;
-  Visible visible[largest_queries];
-  for (int i = 0; i < queries.count; ++i) {
-    visible[i] = visible_at(spec, queries.positions[i], queries.heads[i], queries.length);
-    last = visible[i].end > last ? visible[i].end : last;
-  }
-  if (last > first + tile_positions) last = first + tile_positions;
-  const auto seen = [&](int from, int to) {
+// Of positions first … first + count - 1, within one block.
+inline void copy_steps(const KeyValues& cache, const Stored& stored, int head, int first, int count,
+                       float* to) {
+  const int block = first / cache.block_positions, offset = first % cache.block_positions;
+  const auto* steps = static_cast<const float*>(stored.scales[block]) + head * cache.block_positions + offset;
+  for (int p = 0; p < count; ++p) to[p] = steps[p];
+}
+
+// One tile of positions at work.
+class Tile {
+ public:
+  Tile(const AttentionSpec& spec, const KeyValues& cache, const Queries& queries, int number)
+      : spec_(spec),
+        cache_(cache),
+        queries_(queries),
+        keys_(keys_of(cache, spec)),
+        values_(values_of(cache, spec)),
+        first_(number * tile_positions),
+        last_(first_),
+        codes_(counts_steps(cache.type)),
+        few_(codes_ && queries.count <= largest_few) {
     for (int i = 0; i < queries.count; ++i) {
-      if (sees(visible[i], from, to)) return true;
+      visible_[i] = visible_at(spec, queries.positions[i], queries.heads[i], queries.length);
+      last_ = visible_[i].end > last_ ? visible_[i].end : last_;
+    }
+    if (last_ > first_ + tile_positions) last_ = first_ + tile_positions;
+    padded_ = (last_ - first_ + lane_count - 1) / lane_count * lane_count;
+  }
+
+  void score() {
+    for (int i = 0; i < queries_.count; ++i) {
+      for (int p = 0; p < padded_; ++p) scores_[i * tile_positions + p] = 0;
+    }
+    if (few_) return score_few();
+    if (codes_) return score_many();
+    each_panel([&](int p, int count) {
+      decode_panel(cache_, keys_, queries_.kv_head, p, count, panel_);
+      const int stride = vector_stride(spec_.head_dim);
+      add_panel({panel_, stride, count, spec_.head_dim}, queries_.q, stride, queries_.count,
+                scores_ + (p - first_), tile_positions);
+    });
+  }
+
+  // Scores become weights.
+  void weigh(const State& state) {
+    Steps steps;
+    for (int p = 0; p < padded_; ++p) steps.keys[p] = steps.values[p] = 1;
+    if (codes_) {
+      each_panel([&](int p, int count) {
+        copy_steps(cache_, keys_, queries_.kv_head, p, count, steps.keys + (p - first_));
+        copy_steps(cache_, values_, queries_.kv_head, p, count, steps.values + (p - first_));
+      });
+    }
+    for (int i = 0; i < queries_.count; ++i) {
+      float* scores = scores_ + i * tile_positions;
+      softmax(scores, first_, padded_, queries_.steps[i], steps, spec_, visible_[i], state.largest[i],
+              state.total[i]);
+      if (state.largest[i] == -__builtin_inff()) {
+        for (int p = 0; p < padded_; ++p) scores[p] = 0;
+      }
+    }
+  }
+
+  void add_values(const State& state) {
+    const int stride = vector_stride(values_.dim);
+    for (int c = 0; c < queries_.count * stride; ++c) state.values[c] = 0;
+    each_panel([&](int p, int count) {
+      const auto add = [&](const auto& source) {
+        add_weighted_all(scores_ + (p - first_), source, queries_.count, values_.dim, count, state.values,
+                         [&](int i, int n) { return seen_by(i, n, p, p + count); });
+      };
+      if (few_ && values_.dim % lane_count == 0) return with_codes(values_, p, add);
+      decode_panel(cache_, values_, queries_.kv_head, p, count, panel_);
+      add(Panel{panel_, stride});
+    });
+  }
+
+ private:
+  // Whether any of queries i … i + n - 1 sees any of from … to - 1, or so it may be: their positions rise,
+  // and so do the bounds of what they see.
+  bool seen_by(int i, int n, int from, int to) const {
+    const Visible &earliest = visible_[i], &latest = visible_[i + n - 1];
+    const bool inside = (from < latest.end && to > earliest.begin) || from < latest.keep;
+    if (latest.block == 0 || !inside) return inside;
+    for (int k = i; k < i + n; ++k) {
+      if (sees(visible_[k], from, to)) return true;
     }
     return false;
-  };
-
-  const int padded = (last - first + lane_count - 1) / lane_count * lane_count;
-  for (int i = 0; i < queries.count; ++i) {
-    for (int p = 0; p < padded; ++p) scores[i * tile_positions + p] = 0;
   }
-  // Keys some panels ahead, and values while the keys are at work.
-  constexpr int ahead = 3 * panel_positions;
-  const auto prefetch_from = [&](const Stored& stored, int p) {
-    const int count = last - p < panel_positions ? last - p : panel_positions;
-    if (direct && count > 0 && seen(p, p + count)) {
-      prefetch(cached_halves(cache, stored, queries.kv_head, p), count);
+  bool seen(int from, int to) const { return seen_by(0, queries_.count, from, to); }
+
+  // visit(first position, how many) for the panels that anything is seen of.
+  template <class Visit>
+  void each_panel(Visit visit) const {
+    for (int p = first_; p < last_; p += panel_positions) {
+      const int count = last_ - p < panel_positions ? last_ - p : panel_positions;
+      if (seen(p, p + count)) visit(p, count);
     }
-  };
-  for (int p = first; p < first + ahead; p += panel_positions) prefetch_from(keys, p);
-  for (int p = first; p < last; p += panel_positions) {
-    prefetch_from(keys, p + ahead);
-    prefetch_from(values, p);
-    const int count = last - p < panel_positions ? last - p : panel_positions;
-    if (!seen(p, p + count)) continue;
-    if (direct) {
-      score_queries(queries.q, stride, queries.count, spec.head_dim,
-                    cached_halves(cache, keys, queries.kv_head, p), count, scores + (p - first));
-      continue;
-    }
-    decode_panel(cache, keys, queries.kv_head, p, count, panel);
-    add_panel({panel, stride, count, spec.head_dim}, queries.q, stride, queries.count, scores + (p - first),
-              tile_positions);
   }
 
-  for (int i = 0; i < queries.count; ++i) {
-    for (int c = 0; c < value_stride; ++c) state.values[i * value_stride + c] = 0;
-    softmax(scores + i * tile_positions, first, padded, spec, visible[i], state.largest[i], state.total[i]);
-    if (state.largest[i] == -__builtin_inff()) {
-      for (int p = 0; p < padded; ++p) scores[i * tile_positions + p] = 0;
+  template <class Visit>
+  void with_codes(const Stored& stored, int p, Visit visit) const {
+    if (cache_.type == CacheType::i16) {
+      visit(vectors_at<std::int16_t>(cache_, stored, queries_.kv_head, p));
+    } else {
+      visit(vectors_at<std::int8_t>(cache_, stored, queries_.kv_head, p));
     }
   }
-  for (int p = first; p < last; p += panel_positions) {
-    const int count = last - p < panel_positions ? last - p : panel_positions;
-    if (!seen(p, p + count)) continue;
-    const float* weights = scores + (p - first);
-    if (direct) {
-      add_weighted_all(weights, cached_halves(cache, values, queries.kv_head, p), queries.count, values.dim,
-                       count, state.values);
-      continue;
-    }
-    decode_panel(cache, values, queries.kv_head, p, count, panel);
-    add_weighted_all(weights, Panel{panel, value_stride}, queries.count, values.dim, count, state.values);
+
+  void prefetch_panel(const Stored& stored, int p) const {
+    const int count = last_ - p < panel_positions ? last_ - p : panel_positions;
+    if (count <= 0 || !seen(p, p + count)) return;
+    with_codes(stored, p, [&](const auto& vectors) { prefetch(vectors, count); });
   }
+
+  void score_few() {
+    // Keys some panels ahead, and values while the keys are at work.
+    constexpr int ahead = 3 * panel_positions;
+    for (int p = first_; p < first_ + ahead; p += panel_positions) prefetch_panel(keys_, p);
+    each_panel([&](int p, int count) {
+      prefetch_panel(keys_, p + ahead);
+      prefetch_panel(values_, p);
+      with_codes(keys_, p, [&](const auto& keys) {
+        score_directly(queries_, spec_.head_dim, keys, count, scores_ + (p - first_));
+      });
+    });
+  }
+
+  void score_many() {
+    TurnedKeys turned;
+    for (int begin = first_; begin < last_; begin += turned_positions) {
+      const int end = last_ - begin < turned_positions ? last_ : begin + turned_positions;
+      if (!seen(begin, end)) continue;
+      for (int p = begin; p < end; p += panel_positions) {
+        const int count = end - p < panel_positions ? end - p : panel_positions;
+        if (!seen(p, p + count)) {
+          forget_keys(spec_.head_dim, p - begin, turned);
+          continue;
+        }
+        with_codes(keys_, p,
+                   [&](const auto& keys) { turn_keys(keys, spec_.head_dim, count, p - begin, turned); });
+      }
+      score_turned(
+          queries_, spec_.head_dim, turned, end - begin, scores_ + (begin - first_),
+          [&](int i, int n, int p, int count) { return seen_by(i, n, begin + p, begin + p + count); });
+    }
+  }
+
+  const AttentionSpec& spec_;
+  const KeyValues& cache_;
+  const Queries& queries_;
+  Stored keys_;
+  Stored values_;
+  int first_;
+  int last_;    // that anybody sees
+  int padded_;  // of them, in whole lanes
+  bool codes_;
+  bool few_;
+  Visible visible_[largest_queries];
+  alignas(64) float scores_[largest_queries * tile_positions];
+  alignas(64) float panel_[panel_positions * vector_stride(largest_head_dim)];
+};
+
+void tile(const AttentionSpec& spec, const KeyValues& cache, const Queries& queries, int number,
+          const State& state) {
+  Tile work(spec, cache, queries, number);
+  work.score();
+  work.weigh(state);
+  work.add_values(state);
 }
 
 inline float power_of(float x) {
@@ -389,80 +584,7 @@ void finish(const float* values, float total, int value_dim, float* out) {
   }
 }
 
-void store_i8_head(const float* x, int head_dim, std::int8_t* to, float* scale) {
-  Lanes top = splat(0), zeros = splat(0);
-  const auto part = [&](int c) { return head_dim - c < lane_count ? head_dim - c : lane_count; };
-  for (int c = 0; c < head_dim; c += lane_count) {
-    const Lanes v = load_lanes(x + c, part(c));
-    top = max(top, max(v, splat(0) - v));
-    zeros = zeros + v * splat(0);
-  }
-  const float magnitude = largest(top);
-  const float not_finite = sum(zeros);  // 0, or NaN
-  const bool counts = not_finite == 0 && magnitude >= 0x1p-100f;
-  *scale = counts ? magnitude / 127.0f : not_finite;
-  const Lanes reciprocal = splat(counts ? 127.0f / magnitude : 0.0f);
-  for (int c = 0; c < head_dim; c += lane_count) {
-    const Lanes v = counts ? round_to_even(load_lanes(x + c, part(c)) * reciprocal) : splat(0);
-    store_i8(to + c, v, part(c));
-  }
-}
-
-// Codes refer to step and least element as they are stored, so that rounding those costs no accuracy.
-void store_u4_head(const float* x, int head_dim, int group, std::uint8_t* to, std::uint16_t* scales) {
-  for (int begin = 0; begin < head_dim; begin += group, scales += 2) {
-    Lanes top = splat(-__builtin_inff()), bottom = splat(__builtin_inff()), zeros = splat(0);
-    for (int c = begin; c < begin + group; c += lane_count) {
-      const Lanes v = load_lanes(x + c);
-      top = max(top, v);
-      bottom = min(bottom, v);
-      zeros = zeros + v * splat(0);
-    }
-    if (sum(zeros) != 0) {  // NaN
-      scales[0] = scales[1] = 0x7e00;
-      for (int c = begin / 2; c < (begin + group) / 2; ++c) to[c] = 0;
-      continue;
-    }
-    const float least = -largest(splat(0) - bottom);
-    float pair[lane_count] = {};
-    pair[0] = (largest(top) - least) / 15.0f;
-    pair[1] = least;
-    store_f16(scales, saturated_f16(load_lanes(pair)), 2);
-    store_lanes(pair, load_lanes(scales, Element::f16, 0, 2));
-    const Lanes reciprocal = splat(pair[0] > 0 ? 1.0f / pair[0] : 0.0f), start = splat(pair[1]);
-    for (int c = begin; c < begin + group; c += lane_count) {
-      const Lanes steps = round_to_even((load_lanes(x + c) - start) * reciprocal);
-      float codes[lane_count];
-      store_lanes(codes, min(splat(15), max(splat(0), steps)));
-      for (int l = 0; l < lane_count / 2; ++l) {
-        const auto low = static_cast<unsigned>(codes[l]),
-                   high = static_cast<unsigned>(codes[l + lane_count / 2]);
-        to[c / 2 + l] = static_cast<std::uint8_t>(low | high << 4);
-      }
-    }
-  }
-}
-
-void store_head(CacheType type, const float* x, int head_dim, int group, void* to, void* scales) {
-  if (type == CacheType::i8) {
-    return store_i8_head(x, head_dim, static_cast<std::int8_t*>(to), static_cast<float*>(scales));
-  }
-  if (type == CacheType::u4) {
-    return store_u4_head(x, head_dim, group, static_cast<std::uint8_t*>(to),
-                         static_cast<std::uint16_t*>(scales));
-  }
-  for (int c = 0; c < head_dim; c += lane_count) {
-    const int n = head_dim - c < lane_count ? head_dim - c : lane_count;
-    const Lanes v = load_lanes(x + c, n);
-    if (type == CacheType::f32) {
-      store_lanes(static_cast<float*>(to) + c, v, n);
-    } else {
-      store_f16(static_cast<std::uint16_t*>(to) + c, saturated_f16(v), n);
-    }
-  }
-}
-
-constexpr Functions functions_here = {tile, merge, finish, store_head};
+constexpr Functions functions_here = {tile, merge, finish, store_head, round_query};
 
 }  // namespace
 }  // namespace pome::kernels::attention
