@@ -120,7 +120,7 @@ class Fusion {
     if (phase.kind == PhaseKind::attention) {
       made.push_back(phase.out);
       const int share = phase.out.width / phase.attention.kv_heads;
-      if (op.kind == RowKind::quantize && share % columns_together(format_of(op)) != 0) return false;
+      if (op.kind == RowKind::quantize && share % columns_together(format_of(op.index)) != 0) return false;
     } else if (phase.kind == PhaseKind::products) {
       if (program_.shape.count(rows) > few_rows) return false;  // finer chunks of single products are quicker
       for (const Product& product : phase.products) made.push_back(product.out);
@@ -148,14 +148,14 @@ class Fusion {
     });
   }
 
-  const kernels::ActivationFormat& format_of(const RowOp& quantize) const {
-    return program_.quantized[static_cast<std::size_t>(quantize.index)].format;
+  const kernels::ActivationFormat& format_of(int quantized) const {
+    return program_.quantized[static_cast<std::size_t>(quantized)].format;
   }
 
   bool works_by_columns(const RowOp& op) const {
     switch (op.kind) {
       case RowKind::quantize:
-        return columns_together(format_of(op)) > 0;
+        return columns_together(format_of(op.index)) > 0;
       case RowKind::add:
       case RowKind::multiply:
       case RowKind::scale:
@@ -481,6 +481,9 @@ class Fusion {
     work.down_activations =
         room_for_activations(work.down.first(), n.rows, work.chosen, work.inner, per_expert);
     work.outputs = by_pair(n.width);
+    const int apart = work.down_activations < 0 ? 1 : columns_together(format_of(work.down_activations));
+    work.by_columns = program_.shape.count(n.rows) <= few_rows && apart > 0 &&
+                      ExpertsWork::columns % apart == 0 && work.fused != Experts::Fused::alternating;
     Phase phase;
     phase.kind = PhaseKind::experts;
     phase.rows = n.rows;

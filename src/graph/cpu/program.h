@@ -154,7 +154,9 @@ struct ExpertsWork {
   kernels::UnaryKind activation = kernels::UnaryKind::silu;
   Gating gating;
   bool weigh_inputs = false;
-  bool one_row = false;  // all pairs read the one row of x
+  bool one_row = false;               // all pairs read the one row of x
+  bool by_columns = false;            // of few pairs: threads go on with the columns that they have computed
+  static constexpr int columns = 64;  // computed at once
   View routes;
   // By pair; `gathered` only where floats of x are needed.
   View gathered;

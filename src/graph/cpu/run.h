@@ -65,10 +65,15 @@ class Executor {
   void run_experts(const Phase& phase);
   void group_by_expert(const ExpertsWork& work, int rows);
   void take_input(const Phase& phase, const ExpertsWork& work, int pair);
-  void activate_pair(const ExpertsWork& work, int pair);
+  void activate_pair(const ExpertsWork& work, int pair, int begin, int end);
+  void run_by_columns(const Phase& phase, const ExpertsWork& work, std::span<const ExpertProduct> first,
+                      const ExpertProduct& second);
+  void multiply_pairs_of(const ExpertsWork& work, const ExpertProduct& product, int expert, int begin,
+                         int end);
+  void count_bytes(const ExpertProduct& product);
   void multiply_pairs(const ExpertsWork& work, std::span<const ExpertProduct> products,
                       std::span<const Stretches> soon);
-  void add_up(const Phase& phase, const ExpertsWork& work, int row);
+  void add_up(const Phase& phase, const ExpertsWork& work, int row, int begin, int end);
   void run_attention(const Phase& phase);
   void run_convolution(const Phase& phase);
   void run_recurrence(const Phase& phase);
