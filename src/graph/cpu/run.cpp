@@ -1,5 +1,7 @@
 #include "graph/cpu/run.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <chrono>
 #include <limits>
@@ -8,7 +10,9 @@
 namespace pome::graph::cpu {
 namespace {
 
-constexpr std::align_val_t alignment{64};
+// Large arenas lie in huge pages: rows of x and y that are worked on at once are each in a page of 4 KiB.
+constexpr std::size_t huge_page = std::size_t{2} << 20;
+constexpr std::align_val_t alignment{huge_page};
 constexpr std::size_t most_scratch_bytes = std::size_t{64} << 20;
 
 kernels::AttentionSpec attention_spec(const Phase& phase, const Visibility& visible) {
@@ -74,6 +78,10 @@ std::byte* Arena::room_for(std::size_t bytes) {
     size_ = 0;
     bytes_ = static_cast<std::byte*>(::operator new(bytes, alignment));
     size_ = bytes;
+#ifdef MADV_HUGEPAGE
+    // Best effort, and whole pages only, so that no more memory is taken.
+    if (bytes >= huge_page) ::madvise(bytes_, bytes / huge_page * huge_page, MADV_HUGEPAGE);
+#endif
   }
   return bytes_;
 }

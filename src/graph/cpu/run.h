@@ -8,7 +8,7 @@
 
 namespace pome::graph::cpu {
 
-// Memory aligned to 64 bytes that only grows. Growing forgets what was in it.
+// Memory aligned to 2 MiB that only grows. Growing forgets what was in it.
 class Arena {
  public:
   Arena() = default;
