@@ -14,9 +14,9 @@ void touch(Program& program, int buffer, int phase) {
 
 // Chunks that leave every thread a few of them, in whole panels of 32 columns. A few tokens read weights, and
 // where a chunk ends so does a stream of memory: few large chunks. With many rows, codes and scales of 72 KiB
-// become panels that fit the second-level cache. Threads that find no chunk left wait for the last: towards
-// the end of a phase of a long prompt chunks shrink, and a token's share of each thread, which takes columns
-// one by one, ends in ever smaller ones for others to take off its end.
+// become panels that fit the second-level cache. Threads that find no chunk left wait for the last: of a
+// token, which takes columns one by one, and of a long prompt, each thread's share ends in ever smaller
+// chunks for others to take off its end.
 //
 // Where the products' columns are worked on together, each chunk is one of all products.
 void cut(Phase& phase, int rows, int threads, int together) {
@@ -39,9 +39,7 @@ void cut(Phase& phase, int rows, int threads, int together) {
     const std::int64_t at_least = rows <= few_rows ? (24 << 10) / std::max<std::int64_t>(column_bytes, 1) : 0;
     const std::int64_t by_bytes = chunk_bytes / std::max<std::int64_t>(column_bytes, 1);
     for (std::int64_t begin = 0, end = 0; begin < width; begin = end) {
-      const std::int64_t by_rest = rows <= few_rows ? ((columns - 1) % share + 1) / 2
-                                   : shrink         ? columns / (std::int64_t{2} * threads)
-                                                    : by_threads;
+      const std::int64_t by_rest = rows <= few_rows || shrink ? ((columns - 1) % share + 1) / 2 : by_threads;
       const std::int64_t most = std::max(std::min({by_bytes, by_threads, by_rest}), at_least);
       const std::int64_t step = std::max(panel, most / panel * panel);
       end = std::min<std::int64_t>(begin + step, width);
