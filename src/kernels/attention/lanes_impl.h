@@ -127,12 +127,13 @@ struct Panel {
 };
 
 // A next token reads its cache once, behind gigabytes of weights: it lies in memory, in pieces too short for
-// the processor to foresee.
+// the processor to foresee. The second-level cache has more of them under way at once than the first, and
+// room for a tile's values.
 template <class Code>
 inline void prefetch(const Vectors<Code>& vectors, int count) {
   constexpr int line = 64 / sizeof(Code);
   for (const Code *at = vectors.at, *end = at + count * vectors.stride; at < end; at += line) {
-    __builtin_prefetch(at);
+    __builtin_prefetch(at, 0, 2);
   }
 }
 
