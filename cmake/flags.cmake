@@ -30,13 +30,14 @@ add_compile_options(-ffp-contract=off)
 
 # Instruction-set files are named by their level: kernels/qmm/avx2.cpp, or softmax_avx2.cpp. Each gets its flags and no other
 # file does; it is left out where the processor is of another family.
-set(POME_ISA_x86 avx2 avxvnni avx512vl avx512vnni avx512bf16)
+set(POME_ISA_x86 avx2 avxvnni avx512vl avx512vnni avx512bf16 amx)
 set(POME_ISA_arm neondot neoni8mm neonbf16)
 set(POME_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c)
 set(POME_ISA_FLAGS_avxvnni ${POME_ISA_FLAGS_avx2} -mavxvnni)
 set(POME_ISA_FLAGS_avx512vl ${POME_ISA_FLAGS_avx2} -mavx512f -mavx512vl -mavx512vnni)
 set(POME_ISA_FLAGS_avx512vnni -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c)
 set(POME_ISA_FLAGS_avx512bf16 ${POME_ISA_FLAGS_avx512vnni} -mavx512bf16)
+set(POME_ISA_FLAGS_amx ${POME_ISA_FLAGS_avx512vnni} -mamx-tile -mamx-int8)
 set(POME_ISA_FLAGS_neondot -march=armv8.2-a+dotprod)
 set(POME_ISA_FLAGS_neoni8mm -march=armv8.2-a+dotprod+i8mm)
 set(POME_ISA_FLAGS_neonbf16 -march=armv8.2-a+dotprod+i8mm+bf16)

@@ -3,7 +3,11 @@
 #include <cstdlib>
 #include <string>
 
-#if defined(__aarch64__) && defined(__linux__)
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#elif defined(__aarch64__) && defined(__linux__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 #elif defined(__aarch64__) && defined(__APPLE__)
@@ -29,6 +33,28 @@ bool has_avx512vnni() {
 }
 
 bool has_avx512bf16() { return has_avx512vnni() && __builtin_cpu_supports("avx512bf16"); }
+
+// Tiles, and products of bytes by them. The system has to save tiles, and lets only those use them who ask.
+bool has_amx() {
+#if defined(__linux__)
+  static const bool answer = [] {
+    constexpr unsigned instructions = 3u << 24;  // AMX-TILE, AMX-INT8
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    if (!has_avx512bf16() || __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 ||
+        (edx & instructions) != instructions) {
+      return false;
+    }
+    constexpr unsigned tile_state = 3u << 17;
+    unsigned saved = 0, high = 0;
+    asm("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+    constexpr long ask = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    return (saved & tile_state) == tile_state && syscall(SYS_arch_prctl, ask, tile_data) == 0;
+  }();
+  return answer;
+#else
+  return false;
+#endif
+}
 #elif defined(__aarch64__)
 #if defined(__linux__)
 bool has_neondot() { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
@@ -60,6 +86,7 @@ constexpr IsaRow table[] = {
     {Isa::avx512vl, "avx512vl", has_avx512vnni},
     {Isa::avx512vnni, "avx512vnni", has_avx512vnni},
     {Isa::avx512bf16, "avx512bf16", has_avx512bf16},
+    {Isa::amx, "amx", has_amx},
 #elif defined(__aarch64__)
     {Isa::neondot, "neondot", has_neondot},
     {Isa::neoni8mm, "neoni8mm", has_neoni8mm},

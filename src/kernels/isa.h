@@ -19,6 +19,7 @@ enum class Isa : std::uint8_t {
   avx512vl,
   avx512vnni,
   avx512bf16,
+  amx,
   neondot,   // NEON with dot products of bytes: Armv8.2
   neoni8mm,  // with products of matrices of bytes: Armv8.6
   neonbf16,  // and of bfloat16

@@ -53,6 +53,12 @@ TEST(IsaDeathTest, EnvironmentForcesALevel) {
               "");
   EXPECT_EXIT(std::exit(name_of_choice("sse9")),
               testing::ExitedWithCode(100 + static_cast<int>(ErrorKind::usage)), "");
+  for (const IsaRow& row : isa_table()) {
+    if (row.executable()) continue;
+    EXPECT_EXIT(std::exit(name_of_choice(row.name.data())),
+                testing::ExitedWithCode(100 + static_cast<int>(ErrorKind::unsupported)), "")
+        << row.name;
+  }
 }
 
 }  // namespace

@@ -12,7 +12,8 @@
 //
 // Stored unit by unit, a unit is whole and units come in the order in which gemm adds them up (place_of); so
 // do its scale, sum and pair products. Within a unit the order is [j][lane], and codes that are unpacked
-// first count as codes of 8 bits; in planes, the high bytes of eight lanes come before their low ones. Where
+// first count as codes of 8 bits; in planes, the high bytes of eight lanes come before their low ones;
+// split, those of the unit. Where
 // the format says `pairs`, dwords 0 and 1, 3 and 4, 6 and 7 of every eight are pairs, for which
 //
 //   x0·w0 + x1·w1 = (x0 + w1)·(x1 + w0) - x0·x1 - w0·w1

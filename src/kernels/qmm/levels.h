@@ -25,6 +25,10 @@ POME_QMM_LEVEL(neoni8mm)
 namespace avx512vnni {
 void quantize_units(const float* x, const Activations& to, int row);
 }
+namespace amx {
+void gemm(const QuantizedMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin, int end,
+          void* scratch);
+}
 
 #undef POME_QMM_LEVEL
 

@@ -17,21 +17,23 @@ namespace qmm {
 namespace {
 
 constexpr Row table[] = {
-    {Isa::scalar, Storage::words, Storage::words, Storage::words, Storage::words, 1, scalar::quantize,
+    {Isa::scalar, Storage::words, Storage::words, Storage::words, Storage::words, 1, false, scalar::quantize,
      scalar::gemv, scalar::gemm},
 #if defined(__x86_64__)
-    {Isa::avx2, Storage::words, Storage::words, Storage::words, Storage::words, 16, avx2::quantize,
+    {Isa::avx2, Storage::words, Storage::words, Storage::words, Storage::words, 16, false, avx2::quantize,
      avx2::gemv, avx2::gemm},
-    {Isa::avxvnni, Storage::words, Storage::words, Storage::words, Storage::words, 16, avxvnni::quantize,
-     avxvnni::gemv, avxvnni::gemm},
-    {Isa::avx512vl, Storage::words, Storage::words, Storage::words, Storage::words, 16, avx512vl::quantize,
-     avx512vl::gemv, avx512vl::gemm},
-    {Isa::avx512vnni, Storage::planes, Storage::bytes, Storage::unit_words, Storage::unit_bytes, 32,
+    {Isa::avxvnni, Storage::words, Storage::words, Storage::words, Storage::words, 16, false,
+     avxvnni::quantize, avxvnni::gemv, avxvnni::gemm},
+    {Isa::avx512vl, Storage::words, Storage::words, Storage::words, Storage::words, 16, false,
+     avx512vl::quantize, avx512vl::gemv, avx512vl::gemm},
+    {Isa::avx512vnni, Storage::planes, Storage::bytes, Storage::unit_words, Storage::unit_bytes, 32, true,
      avx512vnni::quantize, avx512vnni::gemv, avx512vnni::gemm},
+    {Isa::amx, Storage::planes, Storage::bytes, Storage::unit_split, Storage::unit_bytes, 32, false,
+     avx512vnni::quantize, avx512vnni::gemv, amx::gemm},
 #elif defined(__aarch64__)
-    {Isa::neondot, Storage::planes, Storage::bytes, Storage::planes, Storage::bytes, 8, neondot::quantize,
-     neondot::gemv, neondot::gemm},
-    {Isa::neoni8mm, Storage::planes, Storage::bytes, Storage::unit_planes, Storage::unit_bytes, 8,
+    {Isa::neondot, Storage::planes, Storage::bytes, Storage::planes, Storage::bytes, 8, false,
+     neondot::quantize, neondot::gemv, neondot::gemm},
+    {Isa::neoni8mm, Storage::planes, Storage::bytes, Storage::unit_planes, Storage::unit_bytes, 8, false,
      neoni8mm::quantize, neoni8mm::gemv, neoni8mm::gemm},
 #endif
 };
@@ -90,7 +92,7 @@ ActivationFormat activation_format(const Row& row, const QuantizedMatrix& matrix
   format.levels = fast ? (matrix.bits <= 4 ? 120 : 127) : 32639;
   if (unit_by_unit(format.storage)) {
     format.interleave = unit_interleave(matrix.bits, format.storage != Storage::unit_words);
-    format.pairs = pairs_pay() && matrix.bits <= (fast ? 4 : 6);
+    format.pairs = row.pairs && pairs_pay() && matrix.bits <= (fast ? 4 : 6);
   } else {
     format.interleave = interleave_of(matrix.bits, format.storage != Storage::words);
   }

@@ -55,6 +55,7 @@ enum class Storage : std::uint8_t {
   planes,       // 16 bits as a high and a low byte, for instructions that multiply bytes
   unit_words,   // of 16 bits, unit by unit: for products of several rows
   unit_bytes,   // of 8 bits, unit by unit: fast only
+  unit_split,   // 16 bits as a unit's high bytes and then its low ones, unit by unit
   unit_planes,  // 16 bits as eight high bytes and eight low ones in turn, unit by unit
   fp4_bytes,    // for 4-bit floats (fp4.h): of 8 bits
   fp4_planes,   // the same, of 16 bits

@@ -86,7 +86,8 @@ TEST(Qmm, FastEqualsTheScalarTwin) {
     for (int group : {32, 64, 128}) {
       for (int columns : {group, 3 * group, 1024, 1024 + 5 * group}) {
         const Weights w(35, columns, bits, group, Element::bf16, 1);
-        for (int rows : {1, 2, 11}) ASSERT_NO_FATAL_FAILURE(expect_twins(w.matrix, rows, Precision::fast));
+        for (int rows : {1, 2, 11, 23})
+          ASSERT_NO_FATAL_FAILURE(expect_twins(w.matrix, rows, Precision::fast));
       }
     }
   }

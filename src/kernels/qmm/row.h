@@ -16,6 +16,7 @@ struct Row {
   Storage standard, fast;            // what gemv multiplies
   Storage rows_standard, rows_fast;  // what gemm does
   int panel_rows;
+  bool pairs;  // gemm multiplies by pairs where that pays (layout.h)
   void (*quantize)(const float* x, const Activations& to, int row);
   void (*gemv)(const QuantizedMatrix& w, const Activations& x, int row, float* y, int begin, int end);
   // Any number of rows where they are stored unit by unit. scratch: room for panels_at_once() panels
