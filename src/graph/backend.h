@@ -90,7 +90,7 @@ class Backend {
 };
 
 enum class Precision : std::uint8_t {
-  standard,  // "default": 16-bit activations before quantized weights, 16-bit caches
+  standard,  // "default": 16-bit activations, 16-bit caches
   exact,     // float32 throughout
   fast,      // 8-bit activations before quantized weights
 };

@@ -137,4 +137,13 @@ Isa active_isa() {
   return isa;
 }
 
+// Intel's processors add on the ports that multiply.
+bool pairs_pay() {
+#if defined(__x86_64__)
+  return !__builtin_cpu_is("intel");
+#else
+  return false;
+#endif
+}
+
 }  // namespace pome::kernels

@@ -40,6 +40,10 @@ std::string_view isa_name(Isa isa);
 // Throws Error: usage (POME_ISA names no level), unsupported (this processor lacks it).
 Isa active_isa();
 
+// Whether this processor adds more vectors at a time than it multiplies, so that products in pairs
+// (qmm/layout.h) pay.
+bool pairs_pay();
+
 // Of an operation's rows, lowest level first, the highest that `isa` executes. Every operation has a scalar
 // row.
 template <class Row>

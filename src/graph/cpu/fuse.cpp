@@ -504,10 +504,12 @@ class Fusion {
       return activation_format(*affine, precision, rows);
     }
     if (const auto* dense = std::get_if<kernels::DenseMatrix>(&matrix)) {
-      return activation_format(*dense, precision);
+      return activation_format(*dense, precision, rows);
     }
-    const auto fp4 = kernels::fp4_view(std::get<kernels::ModeMatrix>(matrix));
-    return fp4 ? std::optional(activation_format(*fp4, precision)) : std::nullopt;
+    const auto& other = std::get<kernels::ModeMatrix>(matrix);
+    if (const auto fp4 = kernels::fp4_view(other)) return activation_format(*fp4, precision);
+    const auto view = kernels::block_float_view(other);
+    return view ? activation_format(*view, rows) : std::nullopt;
   }
 
   // Index of x quantized for this matrix; -1 where its products take floats.

@@ -129,6 +129,10 @@ kernels::ModeMatrix from_row(kernels::ModeMatrix matrix, std::int64_t first) {
 bool same_kind(const StoredMatrix& a, const StoredMatrix& b) {
   const auto* first = std::get_if<kernels::QuantizedMatrix>(&a);
   const auto* second = std::get_if<kernels::QuantizedMatrix>(&b);
+  if (const auto* dense = std::get_if<kernels::DenseMatrix>(&a)) {
+    const auto* other = std::get_if<kernels::DenseMatrix>(&b);
+    return other != nullptr && other->type == dense->type;
+  }
   if (first == nullptr || second == nullptr) return a.index() == b.index();
   return first->bits == second->bits && first->group == second->group;
 }
@@ -184,7 +188,11 @@ void multiply(const StoredMatrix& matrix, const kernels::Activations& x, float* 
   if (const auto* dense = std::get_if<kernels::DenseMatrix>(&matrix)) {
     return kernels::multiply(*dense, x, y, y_stride, begin, end);
   }
-  kernels::multiply(*kernels::fp4_view(std::get<kernels::ModeMatrix>(matrix)), x, y, y_stride, begin, end);
+  const auto& other = std::get<kernels::ModeMatrix>(matrix);
+  if (const auto fp4 = kernels::fp4_view(other)) {
+    return kernels::multiply(*fp4, x, y, y_stride, begin, end);
+  }
+  kernels::multiply(*kernels::block_float_view(other), x, y, y_stride, begin, end);
 }
 
 void multiply(const StoredMatrix& matrix, const float* x, std::int64_t x_stride, int rows, float* y,

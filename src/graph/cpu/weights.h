@@ -6,6 +6,7 @@
 
 #include "base/thread_pool.h"
 #include "graph/experts.h"
+#include "kernels/blockfloat/blockfloat.h"
 #include "kernels/decode/decode.h"
 #include "kernels/dense/mode_matrix.h"
 #include "kernels/elementwise/elementwise.h"

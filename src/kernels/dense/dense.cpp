@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/thread_pool.h"
+#include "kernels/blockfloat/blockfloat.h"
 #include "kernels/dense/row.h"
 
 namespace pome::kernels {
@@ -115,9 +116,11 @@ void multiply(const DenseMatrix& w, const float* x, std::int64_t x_stride, int r
   dense::multiply(dense::active_row(), w, x, x_stride, rows, y, y_stride, begin, end);
 }
 
-std::optional<ActivationFormat> activation_format(const DenseMatrix& w, Precision precision) {
+std::optional<ActivationFormat> activation_format(const DenseMatrix& w, Precision precision, int rows) {
   const bool rounds = precision == Precision::fast && dense::active_bf16_row().isa != Isa::scalar;
-  return rounds && w.type == Element::bf16 ? std::optional(dense::bf16_format) : std::nullopt;
+  if (rounds && w.type == Element::bf16) return dense::bf16_format;
+  const auto view = block_float_view(w);
+  return view ? activation_format(*view, rows) : std::nullopt;
 }
 
 void round_activations(const float* x, std::int64_t x_stride, const Activations& to, int begin, int end) {
@@ -126,7 +129,10 @@ void round_activations(const float* x, std::int64_t x_stride, const Activations&
 
 void multiply(const DenseMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
               int end) {
-  dense::active_bf16_row().multiply(w, x, y, y_stride, begin, end);
+  if (x.format.storage == Storage::bf16) {
+    return dense::active_bf16_row().multiply(w, x, y, y_stride, begin, end);
+  }
+  multiply(*block_float_view(w), x, y, y_stride, begin, end);
 }
 
 void multiply(ThreadPool& pool, const DecodedMatrix& w, const float* x, std::int64_t x_stride, int rows,

@@ -39,16 +39,18 @@ void multiply(const DecodedMatrix& w, const float* x, std::int64_t x_stride, int
 void multiply(const DenseMatrix& w, const float* x, std::int64_t x_stride, int rows, float* y,
               std::int64_t y_stride, int begin, int end);
 
-// Fast products of bfloat16 weights, on levels with instructions for them, take x rounded to bfloat16 by
-// quantize_activations(): relative error about 2e-3. How x is wanted; nothing where products take floats.
+// Quicker products take x as quantize_activations() leaves it. How they want it, of about `rows` rows at a
+// time; nothing where there are floats alone. float16 and bfloat16 weights meet integers
+// (blockfloat/blockfloat.h), but bfloat16 ones in `fast`, on levels with instructions for them, x rounded to
+// bfloat16: relative error about 2e-3.
 //
-// On x86, lane l takes of every 32 elements the two at 2l: v = fma(w[2l + 1], x[2l + 1], v), then v =
-// fma(w[2l], x[2l], v). On Arm there is one lane: v = v + (w[k]·x[k] + w[k + 1]·x[k + 1]) for every two
+// Of these, on x86, lane l takes of every 32 elements the two at 2l: v = fma(w[2l + 1], x[2l + 1], v), then v
+// = fma(w[2l], x[2l], v). On Arm there is one lane: v = v + (w[k]·x[k] + w[k + 1]·x[k + 1]) for every two
 // elements, the product, both sums, each rounded to odd: cut off, and the last bit set where that lost
 // anything. Denormals are taken and left as zeros. Otherwise the order is the one above. So a row's bits
 // depend on nothing but itself here too, but processors of the other kind, and levels without such
 // instructions, have other ones.
-std::optional<ActivationFormat> activation_format(const DenseMatrix& w, Precision precision);
+std::optional<ActivationFormat> activation_format(const DenseMatrix& w, Precision precision, int rows);
 void round_activations(const float* x, std::int64_t x_stride, const Activations& to, int begin, int end);
 void multiply(const DenseMatrix& w, const Activations& x, float* y, std::int64_t y_stride, int begin,
               int end);

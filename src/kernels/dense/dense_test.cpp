@@ -163,6 +163,24 @@ TEST(DenseBf16, ARowHasTheSameBitsInEveryBatchAndSplit) {
   }
 }
 
+TEST(Dense, ManyOutputsMeetIntegersAndFewFloats) {
+  for (Element type : {Element::f16, Element::bf16, Element::f32}) {
+    const RandomDense w(600, 700, type), few(512, 700, type);
+    EXPECT_FALSE(activation_format(few.matrix, Precision::standard, 5));
+    const auto format = activation_format(w.matrix, Precision::standard, 5);
+    ASSERT_EQ(format.has_value(), type != Element::f32);
+    if (!format) continue;
+    const std::vector<float> x = gaussian(5, 700);
+    std::vector<std::byte> memory(activation_bytes(*format, 5, 700) + 64);
+    const auto address = (reinterpret_cast<std::uintptr_t>(memory.data()) + 63) / 64 * 64;
+    const Activations a = lay_out_activations(*format, 5, 700, reinterpret_cast<void*>(address));
+    quantize_activations(x.data(), 700, a, 0, 5);
+    std::vector<float> y(std::size_t{5} * 600);
+    multiply(w.matrix, a, y.data(), 600, 0, 600);
+    EXPECT_LE(relative_error(w, x, 5, y), 1e-4);
+  }
+}
+
 TEST(Dense, ThreadsDoNotChangeBits) {
   const RandomDense w(515, 700, Element::bf16);
   for (int rows : {1, 17}) {

@@ -1,16 +1,16 @@
 #include "kernels/qmm/qmm.h"
 
 #include <algorithm>
-#include <memory>
-#include <new>
 
 #include "base/thread_pool.h"
+#include "kernels/blockfloat/row.h"
 #include "kernels/dense/dense.h"
 #include "kernels/fp4/levels.h"
 #include "kernels/fp4/row.h"
 #include "kernels/qmm/layout.h"
 #include "kernels/qmm/levels.h"
 #include "kernels/qmm/row.h"
+#include "kernels/scratch.h"
 
 namespace pome::kernels {
 namespace qmm {
@@ -38,38 +38,9 @@ constexpr Row table[] = {
 #endif
 };
 
-// Memory that a thread keeps from product to product.
-class Scratch {
- public:
-  void* reserve(std::int64_t bytes) {
-    if (bytes > size_) {
-      memory_.reset(static_cast<std::byte*>(::operator new(static_cast<std::size_t>(bytes), alignment)));
-      size_ = bytes;
-    }
-    return memory_.get();
-  }
-
- private:
-  static constexpr std::align_val_t alignment{64};
-  struct Free {
-    void operator()(std::byte* memory) const { ::operator delete(memory, alignment); }
-  };
-  std::unique_ptr<std::byte, Free> memory_;
-  std::int64_t size_ = 0;
-};
-
 const Row& active_row() {
   static const Row& row = choose_row(rows(), active_isa());
   return row;
-}
-
-// Intel's processors add on the ports that multiply.
-bool pairs_pay() {
-#if defined(__x86_64__)
-  return !__builtin_cpu_is("intel");
-#else
-  return false;
-#endif
 }
 
 // Unpacking a panel for a few rows of x costs more than walking the weights once for each.
@@ -174,7 +145,7 @@ Extents extents(const ActivationFormat& format, int rows, int columns) {
 
 std::size_t activation_bytes(const ActivationFormat& format, int rows, int columns) {
   const Extents e = extents(format, rows, columns);
-  return static_cast<std::size_t>(e.q_bytes + (unit_by_unit(format.storage) ? 3 : 2) * e.scale_bytes);
+  return static_cast<std::size_t>(e.q_bytes + (has_pair_products(format.storage) ? 3 : 2) * e.scale_bytes);
 }
 
 Activations lay_out_activations(const ActivationFormat& format, int rows, int columns, void* memory) {
@@ -189,7 +160,7 @@ Activations lay_out_activations(const ActivationFormat& format, int rows, int co
   to.q = bytes;
   to.scale = reinterpret_cast<float*>(bytes + e.q_bytes);
   to.sum = reinterpret_cast<float*>(bytes + e.q_bytes + e.scale_bytes);
-  if (unit_by_unit(format.storage)) {
+  if (has_pair_products(format.storage)) {
     to.pair_products = reinterpret_cast<std::int32_t*>(bytes + e.q_bytes + 2 * e.scale_bytes);
   }
   return to;
@@ -209,6 +180,10 @@ void quantize_activations(const float* x, std::int64_t x_stride, const Activatio
   if (!to.format.integers()) return round_activations(x, x_stride, to, begin, end);
   if (to.format.storage == Storage::fp4_bytes || to.format.storage == Storage::fp4_planes) {
     for (int m = begin; m < end; ++m) fp4::active_row().quantize(x + m * x_stride, to, m);
+    return;
+  }
+  if (to.format.storage == Storage::block_words || to.format.storage == Storage::block_dwords) {
+    for (int m = begin; m < end; ++m) blockfloat::active_row().quantize(x + m * x_stride, to, m);
     return;
   }
   qmm::quantize(qmm::active_row(), x, x_stride, to, begin, end);

@@ -50,19 +50,22 @@ enum class Precision : std::uint8_t {
 
 // How quantized activations are kept, as a level of instructions wants them.
 enum class Storage : std::uint8_t {
-  words,        // of 16 bits
-  bytes,        // of 8 bits: fast only
-  planes,       // 16 bits as a high and a low byte, for instructions that multiply bytes
-  unit_words,   // of 16 bits, unit by unit: for products of several rows
-  unit_bytes,   // of 8 bits, unit by unit: fast only
-  unit_split,   // 16 bits as a unit's high bytes and then its low ones, unit by unit
-  unit_planes,  // 16 bits as eight high bytes and eight low ones in turn, unit by unit
-  fp4_bytes,    // for 4-bit floats (fp4.h): of 8 bits
-  fp4_planes,   // the same, of 16 bits
-  bf16,         // bfloat16 and no integers, for dense matrices (dense.h): fast only
+  words,         // of 16 bits
+  bytes,         // of 8 bits: fast only
+  planes,        // 16 bits as a high and a low byte, for instructions that multiply bytes
+  unit_words,    // of 16 bits, unit by unit: for products of several rows
+  unit_bytes,    // of 8 bits, unit by unit: fast only
+  unit_split,    // 16 bits as a unit's high bytes and then its low ones, unit by unit
+  unit_planes,   // 16 bits as eight high bytes and eight low ones in turn, unit by unit
+  fp4_bytes,     // for 4-bit floats (fp4.h): of 8 bits
+  fp4_planes,    // the same, of 16 bits
+  block_words,   // for stored floats by integers (blockfloat.h): of 16 bits
+  block_dwords,  // the same, of 32, of which the high word is zero: for one row
+  bf16,          // bfloat16 and no integers, for dense matrices (dense.h): fast only
 };
 
 constexpr bool unit_by_unit(Storage s) { return s >= Storage::unit_words && s <= Storage::unit_planes; }
+constexpr bool has_pair_products(Storage s) { return unit_by_unit(s) || s == Storage::block_words; }
 
 // How a row of activations is stored for a matrix: matrices of one format share one quantization of x.
 struct ActivationFormat {
@@ -74,8 +77,16 @@ struct ActivationFormat {
   bool operator==(const ActivationFormat&) const = default;
   bool integers() const { return storage < Storage::bf16; }
   int element_bytes() const {
-    return storage == Storage::bytes || storage == Storage::unit_bytes || storage == Storage::fp4_bytes ? 1
-                                                                                                        : 2;
+    switch (storage) {
+      case Storage::bytes:
+      case Storage::unit_bytes:
+      case Storage::fp4_bytes:
+        return 1;
+      case Storage::block_dwords:
+        return 4;
+      default:
+        return 2;
+    }
   }
 };
 
@@ -92,7 +103,7 @@ struct Activations {
   void* q = nullptr;                      // [rows, stride] elements in the order of layout.h
   float* scale = nullptr;                 // [rows, units]: d; of integers only
   float* sum = nullptr;                   // [rows, units]: d·Σ q; the same
-  std::int32_t* pair_products = nullptr;  // [rows, units], stored unit by unit only (layout.h)
+  std::int32_t* pair_products = nullptr;  // [rows, units], if has_pair_products()
 };
 
 std::size_t activation_bytes(const ActivationFormat& format, int rows, int columns);
