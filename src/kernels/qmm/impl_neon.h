@@ -54,6 +54,38 @@ inline void load_scales(float (&out)[units_per_block], const void* values, Eleme
   }
 }
 
+// Transposes: out[i] = lane i of each.
+inline void transpose(const float32x4_t (&rows)[4], float32x4_t* out) {
+  const uint64x2_t ab0 = vreinterpretq_u64_f32(vtrn1q_f32(rows[0], rows[1]));
+  const uint64x2_t ab1 = vreinterpretq_u64_f32(vtrn2q_f32(rows[0], rows[1]));
+  const uint64x2_t cd0 = vreinterpretq_u64_f32(vtrn1q_f32(rows[2], rows[3]));
+  const uint64x2_t cd1 = vreinterpretq_u64_f32(vtrn2q_f32(rows[2], rows[3]));
+  out[0] = vreinterpretq_f32_u64(vtrn1q_u64(ab0, cd0));
+  out[1] = vreinterpretq_f32_u64(vtrn1q_u64(ab1, cd1));
+  out[2] = vreinterpretq_f32_u64(vtrn2q_u64(ab0, cd0));
+  out[3] = vreinterpretq_f32_u64(vtrn2q_u64(ab1, cd1));
+}
+
+// out[l], lane r: the scale or bias of unit l of a block of row r, whose groups start at groups[r].
+inline void load_scales_of_four(float32x4_t (&out)[units_per_block], const void* values, Element type,
+                                const std::int64_t (&groups)[4], int units, bool two_per_group) {
+  if (units < units_per_block || two_per_group) {
+    float rows[4][units_per_block];
+    for (int r = 0; r < 4; ++r) load_scales(rows[r], values, type, groups[r], units, two_per_group);
+    for (int l = 0; l < units_per_block; l += 4) {
+      transpose(
+          {vld1q_f32(rows[0] + l), vld1q_f32(rows[1] + l), vld1q_f32(rows[2] + l), vld1q_f32(rows[3] + l)},
+          out + l);
+    }
+    return;
+  }
+  for (int l = 0; l < units_per_block; l += 4) {
+    transpose({load_floats(values, type, groups[0] + l), load_floats(values, type, groups[1] + l),
+               load_floats(values, type, groups[2] + l), load_floats(values, type, groups[3] + l)},
+              out + l);
+  }
+}
+
 // The codes of a vector's lanes, one set per shift; `left` bytes may be read, zeros are behind them.
 template <int Bits>
 inline void load_codes(uint8x16_t* codes, const std::uint8_t* p, std::int64_t left) {
@@ -91,9 +123,14 @@ inline int32x4_t add_products(int32x4_t sums, uint8x16_t codes, int8x16_t x) {
   }
 }
 
+// Four rows of W at once, of which the last may be one row several times: lane l of the sum is a vector of
+// the four, so that a unit's products become floats together.
 template <int Planes, int Bits, int Unit>
 void gemv_of(const QuantizedMatrix& w, const Activations& x, int row, float* y, int begin, int end) {
   using S = Shape<Planes, Bits, Unit>;
+  constexpr int vectors = S::layout.dwords < 4 ? 1 : S::layout.dwords / 4;  // of a unit's run
+  constexpr int unit_bytes = Unit / 8 * Bits;
+  constexpr int bytes_of_vector = unit_bytes < S::code_bytes ? unit_bytes : S::code_bytes;
   const std::int64_t row_bytes = static_cast<std::int64_t>(w.columns) / 8 * Bits;
   const std::int64_t groups = w.columns / w.group;
   const bool two_per_group = w.group > Unit;
@@ -102,53 +139,59 @@ void gemv_of(const QuantizedMatrix& w, const Activations& x, int row, float* y, 
   const float* d = x.scale + static_cast<std::int64_t>(row) * x.units;
   const float* sum = x.sum + static_cast<std::int64_t>(row) * x.units;
   const int valid_units = w.columns / Unit;
-  for (int n = begin; n < end; ++n) {
-    float32x4_t v[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
+  for (int n = begin; n < end; n += 4) {
+    std::int64_t rows[4], first_groups[4];
+    for (int r = 0; r < 4; ++r) rows[r] = n + r < end ? n + r : end - 1;
+    float32x4_t lanes[units_per_block];
+    for (float32x4_t& lane : lanes) lane = vdupq_n_f32(0);
     for (int u = 0; u < valid_units; u += units_per_block) {
       const int units = valid_units - u < units_per_block ? valid_units - u : units_per_block;
-      const std::uint8_t* codes_of_block =
-          w.codes + n * row_bytes + static_cast<std::int64_t>(u) * Unit / 8 * Bits;
-      const std::int8_t* xb = q + static_cast<std::int64_t>(u) * Unit * Planes;
-      std::int32_t unit_sums[units_per_block] = {};
-      for (int i = 0; i * S::codes_per_vector < units * Unit; ++i) {
-        const std::uint8_t* p = codes_of_block + i * S::code_bytes;
-        __builtin_prefetch(p + 1024);
-        uint8x16_t codes[S::interleave];
-        // The last lanes of a short block may lie behind the matrix.
-        load_codes<Bits>(codes, p, last - p);
-        const std::int8_t* xi =
-            xb + i / vectors_per_chunk * 64 * S::interleave + i % vectors_per_chunk * vector_bytes;
-        int32x4_t t = vdupq_n_s32(0);
-        for (int plane = 0; plane < Planes; ++plane) {
-          if (plane == 1) t = vshlq_n_s32(t, 8);
+      for (int r = 0; r < 4; ++r) first_groups[r] = rows[r] * groups + (two_per_group ? u / 2 : u);
+      float32x4_t scales[units_per_block], biases[units_per_block];
+      load_scales_of_four(scales, w.scales, w.scale_type, first_groups, units, two_per_group);
+      load_scales_of_four(biases, w.biases, w.scale_type, first_groups, units, two_per_group);
+      for (int l = 0; l < units; ++l) {
+        const std::int8_t* of_unit =
+            q + static_cast<std::int64_t>(u) * Unit * Planes + 4 * S::layout.first(l);
+        int32x4_t t[Planes][4] = {};
+#pragma clang loop unroll(full)
+        for (int i = 0; i < vectors; ++i) {
+          uint8x16_t codes[4][S::interleave];
+#pragma clang loop unroll(full)
+          for (int r = 0; r < 4; ++r) {
+            const std::uint8_t* p =
+                w.codes + rows[r] * row_bytes + std::int64_t{u + l} * unit_bytes + i * S::code_bytes;
+            if (i == 0) __builtin_prefetch(p + 1024);
+            load_codes<Bits>(codes[r], p, unpacked_first(Bits) ? last - p : bytes_of_vector);
+          }
+#pragma clang loop unroll(full)
           for (int j = 0; j < S::interleave; ++j) {
-            t = add_products<Bits>(t, codes[j], vld1q_s8(xi + plane * S::block + j * 64));
+#pragma clang loop unroll(full)
+            for (int plane = 0; plane < Planes; ++plane) {
+              // Where a unit fills half a vector of lanes, the codes behind are zeros.
+              const int8x16_t v =
+                  vld1q_s8(of_unit + plane * S::block + j * 4 * S::layout.run_stride + i * vector_bytes);
+#pragma clang loop unroll(full)
+              for (int r = 0; r < 4; ++r) t[plane][r] = add_products<Bits>(t[plane][r], codes[r][j], v);
+            }
           }
         }
-        if constexpr (S::layout.dwords == 2) {
-          const int32x4_t pairs = vpaddq_s32(t, t);
-          unit_sums[2 * i] = vgetq_lane_s32(pairs, 0);
-          unit_sums[2 * i + 1] = vgetq_lane_s32(pairs, 1);
-        } else {
-          unit_sums[i * 4 / S::layout.dwords] += vaddvq_s32(t);
-        }
+        const auto add_lanes = [](const int32x4_t(&of)[4]) {
+          return vpaddq_s32(vpaddq_s32(of[0], of[1]), vpaddq_s32(of[2], of[3]));
+        };
+        int32x4_t products = add_lanes(t[0]);
+        if constexpr (Planes == 2) products = vaddq_s32(vshlq_n_s32(products, 8), add_lanes(t[1]));
+        const float32x4_t scale = vmulq_n_f32(scales[l], d[u + l]);
+        lanes[l] = vfmaq_f32(lanes[l], vcvtq_f32_s32(products), scale);
+        lanes[l] = vfmaq_n_f32(lanes[l], biases[l], sum[u + l]);
       }
-      float scales[units_per_block], biases[units_per_block];
-      const std::int64_t group = n * groups + (two_per_group ? u / 2 : u);
-      load_scales(scales, w.scales, w.scale_type, group, units, two_per_group);
-      load_scales(biases, w.biases, w.scale_type, group, units, two_per_group);
-      for (int i = 0; i < 4; ++i) {
-        if (4 * i >= units) {
-          // Behind K nothing but zeros; what half a vector read there counts for nothing either.
-          v[i] = vaddq_f32(v[i], vdupq_n_f32(0));
-          continue;
-        }
-        const float32x4_t scale = vmulq_f32(vld1q_f32(scales + 4 * i), vld1q_f32(d + u + 4 * i));
-        v[i] = vfmaq_f32(v[i], vcvtq_f32_s32(vld1q_s32(unit_sums + 4 * i)), scale);
-        v[i] = vfmaq_f32(v[i], vld1q_f32(biases + 4 * i), vld1q_f32(sum + u + 4 * i));
-      }
+      // Behind K nothing but zeros.
+      for (int l = units; l < units_per_block; ++l) lanes[l] = vaddq_f32(lanes[l], vdupq_n_f32(0));
     }
-    y[n] = sum_by_halves(v);
+    for (int half = units_per_block / 2; half > 0; half /= 2) {
+      for (int l = 0; l < half; ++l) lanes[l] = vaddq_f32(lanes[l], lanes[l + half]);
+    }
+    __builtin_memcpy(y + n, lanes, static_cast<unsigned>(end - n < 4 ? end - n : 4) * 4);
   }
 }
 
