@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 
 #include "base/error.h"
 #include "base/thread_pool.h"
@@ -391,17 +392,23 @@ TEST(Attention, WhatIsNotFiniteStaysSoInAnInt8Cache) {
 }
 
 TEST(Attention, AScoreThatIsNoNumberIsNotForgotten) {
-  for (int length : {1, 40, 300}) {
-    for (int at : {0, 5, 17, 39, 299}) {
-      if (at >= length) continue;
-      const Case c = {spec_of(1, 1, 16), 1, length - 1, length};
-      Cache cache(c.spec, length, CacheType::f32);
-      auto* keys = reinterpret_cast<float*>(cache.blocks[0][static_cast<std::size_t>(at / 64)].data());
-      keys[at % 64 * 16 + 3] = std::nanf("");
-      const std::vector<float> q = gaussian(1, 16);
-      for (const Row* row : levels()) {
-        for (const float y : run(*row->functions, c, cache, q, 0, 1, length)) {
-          EXPECT_TRUE(std::isnan(y)) << isa_name(row->isa) << ", position " << at << " of " << length;
+  for (CacheType type : {CacheType::f32, CacheType::i16, CacheType::i8}) {
+    for (const auto& [length, rows] :
+         {std::pair(1, 1), std::pair(40, 1), std::pair(300, 1), std::pair(300, 9)}) {
+      for (int at : {0, 5, 17, 39, 299}) {
+        if (at >= length) continue;
+        const Case c = {spec_of(1, 1, 16), rows, length - rows, length};
+        Cache cache(c.spec, length, type);
+        const auto block = static_cast<std::size_t>(at / 64);
+        auto* floats =
+            reinterpret_cast<float*>((type == CacheType::f32 ? cache.blocks : cache.scales)[0][block].data());
+        floats[type == CacheType::f32 ? at % 64 * 16 + 3 : at % 64] = std::nanf("");
+        const std::vector<float> q = gaussian(rows, 16);
+        for (const Row* row : levels()) {
+          const std::vector<float> out = run(*row->functions, c, cache, q, 0, rows, length);
+          for (const float y : std::span(out).last(16)) {
+            EXPECT_TRUE(std::isnan(y)) << isa_name(row->isa) << ", position " << at << " of " << length;
+          }
         }
       }
     }
