@@ -53,6 +53,10 @@ inline __m512 load_floats(const void* values, Element type, std::int64_t i, __mm
                               : _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
 }
 
+inline float element(const void* values, Element type, std::int64_t i) {
+  return _mm512_cvtss_f32(load_floats(values, type, i, 1));
+}
+
 // Lanes l and l + 8, of those l and l + 4, then + 2, + 1.
 inline float sum_by_halves(__m512 v) {
   const __m256 v8 = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));

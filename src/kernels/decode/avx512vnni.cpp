@@ -1,46 +1,28 @@
 #include "kernels/avx512.h"
-#include "kernels/decode/levels.h"
+
+#include "kernels/decode/impl.h"
 
 namespace pome::kernels::decode::avx512vnni {
 namespace {
 
-template <int Bits>
-void affine_of(const QuantizedMatrix& matrix, int row, int begin, int count, float* out) {
-  const std::uint8_t* codes = matrix.codes + std::int64_t{row} * (matrix.columns / 8 * Bits);
-  const std::int64_t groups = std::int64_t{row} * (matrix.columns / matrix.group);
-  for (int k = begin; k < begin + count; k += 32, out += 32) {
-    const std::int64_t group = groups + k / matrix.group;
-    const __m512 scale = _mm512_broadcastss_ps(
-        _mm512_castps512_ps128(load_floats(matrix.scales, matrix.scale_type, group, 1)));
-    const __m512 bias = _mm512_broadcastss_ps(
-        _mm512_castps512_ps128(load_floats(matrix.biases, matrix.scale_type, group, 1)));
-    const __m512i values = natural_codes<Bits>(codes + k / 8 * Bits);
+struct Level {
+  static constexpr int codes_at_once = 32;
+
+  template <int Bits>
+  static void decode(const std::uint8_t* p, std::int64_t /*left*/, float scale, float bias, float* out) {
+    const __m512i values = natural_codes<Bits>(p);
     const __m512 low = _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(values)));
     const __m512 high = _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(values, 1)));
-    _mm512_storeu_ps(out, _mm512_add_ps(_mm512_mul_ps(low, scale), bias));
-    _mm512_storeu_ps(out + 16, _mm512_add_ps(_mm512_mul_ps(high, scale), bias));
+    const __m512 scales = _mm512_set1_ps(scale), biases = _mm512_set1_ps(bias);
+    _mm512_storeu_ps(out, _mm512_add_ps(_mm512_mul_ps(low, scales), biases));
+    _mm512_storeu_ps(out + 16, _mm512_add_ps(_mm512_mul_ps(high, scales), biases));
   }
-}
+};
 
 }  // namespace
 
 void affine(const QuantizedMatrix& matrix, int row, int begin, int count, float* out) {
-  switch (matrix.bits) {
-    case 2:
-      return affine_of<2>(matrix, row, begin, count, out);
-    case 3:
-      return affine_of<3>(matrix, row, begin, count, out);
-    case 4:
-      return affine_of<4>(matrix, row, begin, count, out);
-    case 5:
-      return affine_of<5>(matrix, row, begin, count, out);
-    case 6:
-      return affine_of<6>(matrix, row, begin, count, out);
-    case 8:
-      return affine_of<8>(matrix, row, begin, count, out);
-    default:
-      return;
-  }
+  affine_any<Level>(matrix, row, begin, count, out);
 }
 
 void floats(const void* data, Element type, std::int64_t first, int count, float* out) {

@@ -1,49 +1,30 @@
-#include "kernels/decode/levels.h"
 #include "kernels/neon.h"
+
+#include "kernels/decode/impl.h"
 
 namespace pome::kernels::decode::neondot {
 namespace {
 
-template <int Bits>
-void affine_of(const QuantizedMatrix& matrix, int row, int begin, int count, float* out) {
-  const std::int64_t row_bytes = matrix.columns / 8 * Bits;
-  const std::uint8_t* codes = matrix.codes + row * row_bytes;
-  const std::uint8_t* end = matrix.codes + matrix.rows * row_bytes;
-  const std::int64_t groups = std::int64_t{row} * (matrix.columns / matrix.group);
-  for (int k = begin; k < begin + count; k += 16, out += 16) {
-    const std::int64_t group = groups + k / matrix.group;
-    const float scale = element(matrix.scales, matrix.scale_type, group);
-    const float32x4_t bias = vdupq_n_f32(element(matrix.biases, matrix.scale_type, group));
-    const std::uint8_t* p = codes + k / 8 * Bits;
-    const uint8x16_t bytes = natural_codes<Bits>(p, end - p);
+struct Level {
+  static constexpr int codes_at_once = 16;
+
+  template <int Bits>
+  static void decode(const std::uint8_t* p, std::int64_t left, float scale, float bias, float* out) {
+    const float32x4_t biases = vdupq_n_f32(bias);
+    const uint8x16_t bytes = natural_codes<Bits>(p, left);
     const uint16x8_t halves[2] = {vmovl_u8(vget_low_u8(bytes)), vmovl_u8(vget_high_u8(bytes))};
     for (int i = 0; i < 4; ++i) {
       const uint16x8_t half = halves[i / 2];
       const uint32x4_t whole = vmovl_u16(i % 2 == 0 ? vget_low_u16(half) : vget_high_u16(half));
-      vst1q_f32(out + 4 * i, vaddq_f32(vmulq_n_f32(vcvtq_f32_u32(whole), scale), bias));
+      vst1q_f32(out + 4 * i, vaddq_f32(vmulq_n_f32(vcvtq_f32_u32(whole), scale), biases));
     }
   }
-}
+};
 
 }  // namespace
 
 void affine(const QuantizedMatrix& matrix, int row, int begin, int count, float* out) {
-  switch (matrix.bits) {
-    case 2:
-      return affine_of<2>(matrix, row, begin, count, out);
-    case 3:
-      return affine_of<3>(matrix, row, begin, count, out);
-    case 4:
-      return affine_of<4>(matrix, row, begin, count, out);
-    case 5:
-      return affine_of<5>(matrix, row, begin, count, out);
-    case 6:
-      return affine_of<6>(matrix, row, begin, count, out);
-    case 8:
-      return affine_of<8>(matrix, row, begin, count, out);
-    default:
-      return;
-  }
+  affine_any<Level>(matrix, row, begin, count, out);
 }
 
 void floats(const void* data, Element type, std::int64_t first, int count, float* out) {
