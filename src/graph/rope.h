@@ -21,8 +21,8 @@ struct Rope {
 
   // Scalings that depend on how long the sequence gets (dynamic, longrope): the frequencies for a planned
   // length. Empty: inv_freq always.
-  std::function<std::vector<float>(int planned_length)> inv_freq_for;
-  std::function<float(int planned_length)> attention_factor_for;  // the same for attention_factor
+  std::function<std::vector<float>(int planned_length)> inv_freq_for = {};
+  std::function<float(int planned_length)> attention_factor_for = {};  // the same for attention_factor
 };
 
 // Fills cos and sin, each [positions.size(), dims/2], for rows whose sequences plan planned_length[row]
