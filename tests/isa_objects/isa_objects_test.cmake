@@ -3,7 +3,7 @@
 # What the instruction-set files define must be theirs alone. Of an inline function that several files define the linker
 # keeps one, and if it keeps that of a file with other instructions, it runs where those are missing.
 string(REPLACE "," ";" objects "${OBJECTS}")
-list(FILTER objects INCLUDE REGEX "[/_](avx|neon)[0-9a-z]*\\.cpp\\.o$")
+list(FILTER objects INCLUDE REGEX "[/_](amx|avx|neon)[0-9a-z]*\\.cpp\\.o$")
 if(NOT objects)
   message(FATAL_ERROR "no instruction-set files among ${OBJECTS}")
 endif()
