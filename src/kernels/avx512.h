@@ -76,5 +76,52 @@ inline __m128 sum_four_by_halves(__m512 a, __m512 b, __m512 c, __m512 d) {
       _mm512_permutexvar_ps(_mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), sums));
 }
 
+// r[i] lane j ↔ r[j] lane i.
+inline void transpose(__m512i* r) {
+  __m512i t[16];
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
+    t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4) {
+    for (int h = 0; h < 2; ++h) {
+      r[i + 2 * h] = _mm512_unpacklo_epi64(t[i + h], t[i + h + 2]);
+      r[i + 2 * h + 1] = _mm512_unpackhi_epi64(t[i + h], t[i + h + 2]);
+    }
+  }
+  // r[4a + c] holds, in 128-bit lane l, rows 4a … 4a + 3 of column 4l + c.
+  for (int c = 0; c < 4; ++c) {
+    const __m512i even01 = _mm512_shuffle_i32x4(r[c], r[4 + c], 0x88);
+    const __m512i odd01 = _mm512_shuffle_i32x4(r[c], r[4 + c], 0xdd);
+    const __m512i even23 = _mm512_shuffle_i32x4(r[8 + c], r[12 + c], 0x88);
+    const __m512i odd23 = _mm512_shuffle_i32x4(r[8 + c], r[12 + c], 0xdd);
+    t[c] = _mm512_shuffle_i32x4(even01, even23, 0x88);
+    t[8 + c] = _mm512_shuffle_i32x4(even01, even23, 0xdd);
+    t[4 + c] = _mm512_shuffle_i32x4(odd01, odd23, 0x88);
+    t[12 + c] = _mm512_shuffle_i32x4(odd01, odd23, 0xdd);
+  }
+  for (int i = 0; i < 16; ++i) r[i] = t[i];
+}
+
+// Adds up sixteen lanes of v[Count] like a binary counter: `pending[l]` is the sum of 2^l of them that waits
+// for its neighbour.
+template <int Count>
+struct LaneSums {
+  alignas(64) float pending[4][Count][16];
+
+  // v: lane i, of 0 … 15 in turn; after the last the sum of all.
+  [[gnu::always_inline]] void take(int i, __m512 (&v)[Count]) {
+    int level = 0;
+    for (; i >> level & 1; ++level) {
+#pragma clang loop unroll(full)
+      for (int c = 0; c < Count; ++c) v[c] = _mm512_add_ps(_mm512_load_ps(pending[level][c]), v[c]);
+    }
+    if (level < 4) {
+#pragma clang loop unroll(full)
+      for (int c = 0; c < Count; ++c) _mm512_store_ps(pending[level][c], v[c]);
+    }
+  }
+};
+
 }  // namespace
 }  // namespace pome::kernels

@@ -1,65 +1,20 @@
 // Products of several rows: a panel of 32 rows of W, its integers transposed, meets tiles of up to 6 rows of
 // x: 12 accumulators of integers, 12 of floats.
-//
-// Zen 4 multiplies one such vector per cycle and does two other operations, so that three pairs of dwords in
-// eight, and two dwords that stay alone, take 5.5 cycles and not 8.
 #include "kernels/blockfloat/avx512vnni.h"
+#include "kernels/qmm/gemm_impl.h"
+#include "kernels/qmm/products_avx512vnni.h"
 
 namespace pome::kernels::blockfloat::avx512vnni {
 namespace {
 
-using Dword = std::int32_t __attribute__((may_alias));
+using qmm::avx512vnni::Dword;
+
+template <bool Pairs>
+using Words = qmm::avx512vnni::Kind<false, Pairs, false>;
 
 constexpr int largest_tile = 6;
-constexpr int vectors = panel_rows / 16;
-
-// Volatile, so that the compiler keeps the order in which they are written: it would load all of a loop's
-// dwords first and spill most of them.
-[[gnu::always_inline]] inline __m512i broadcast(const Dword* p) {
-  __m512i v;
-  asm volatile("vpbroadcastd %1, %0" : "=v"(v) : "m"(*p));
-  return v;
-}
-[[gnu::always_inline]] inline __m512i load(const Dword* p) {
-  __m512i v;
-  asm volatile("vmovdqa64 %1, %0" : "=v"(v) : "m"(*reinterpret_cast<const __m512i*>(p)));
-  return v;
-}
-[[gnu::always_inline]] inline __m512i add(__m512i a, __m512i b) {
-  __m512i sum;
-  asm volatile("vpaddw %2, %1, %0" : "=v"(sum) : "v"(a), "v"(b));
-  return sum;
-}
-[[gnu::always_inline]] inline void add_products(__m512i& sums, __m512i a, __m512i b) {
-  asm volatile("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
-}
-
-// r[i] lane j ↔ r[j] lane i.
-inline void transpose(__m512i* r) {
-  __m512i t[16];
-  for (int i = 0; i < 16; i += 2) {
-    t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
-    t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
-  }
-  for (int i = 0; i < 16; i += 4) {
-    for (int h = 0; h < 2; ++h) {
-      r[i + 2 * h] = _mm512_unpacklo_epi64(t[i + h], t[i + h + 2]);
-      r[i + 2 * h + 1] = _mm512_unpackhi_epi64(t[i + h], t[i + h + 2]);
-    }
-  }
-  // r[4a + c] holds, in 128-bit lane l, rows 4a … 4a + 3 of column 4l + c.
-  for (int c = 0; c < 4; ++c) {
-    const __m512i even01 = _mm512_shuffle_i32x4(r[c], r[4 + c], 0x88);
-    const __m512i odd01 = _mm512_shuffle_i32x4(r[c], r[4 + c], 0xdd);
-    const __m512i even23 = _mm512_shuffle_i32x4(r[8 + c], r[12 + c], 0x88);
-    const __m512i odd23 = _mm512_shuffle_i32x4(r[8 + c], r[12 + c], 0xdd);
-    t[c] = _mm512_shuffle_i32x4(even01, even23, 0x88);
-    t[8 + c] = _mm512_shuffle_i32x4(even01, even23, 0xdd);
-    t[4 + c] = _mm512_shuffle_i32x4(odd01, odd23, 0x88);
-    t[12 + c] = _mm512_shuffle_i32x4(odd01, odd23, 0xdd);
-  }
-  for (int i = 0; i < 16; ++i) r[i] = t[i];
-}
+constexpr int vectors = Words<true>::vectors;
+static_assert(Words<true>::step == panel_rows);
 
 struct Panel {
   Dword* words;
@@ -67,43 +22,12 @@ struct Panel {
   Dword* pair_products;
 };
 
-// Dwords `I` … 7 of eight, pairs by one multiplication.
-template <bool Pairs, int Rows, int I = 0>
-[[gnu::always_inline]] inline void multiply_eight(const Dword* words, const Dword* x, std::int64_t stride,
-                                                  __m512i (&sums)[vectors * Rows]) {
-  constexpr bool pair = Pairs && I % 3 == 0;
-  __m512i w0[vectors], w1[vectors];
-#pragma clang loop unroll(full)
-  for (int h = 0; h < vectors; ++h) {
-    w0[h] = load(words + I * panel_rows + 16 * h);
-    if constexpr (pair) w1[h] = load(words + (I + 1) * panel_rows + 16 * h);
-  }
-#pragma clang loop unroll(full)
-  for (int m = 0; m < Rows; ++m) {
-    const __m512i x0 = broadcast(x + m * stride + I);
-    if constexpr (pair) {
-      const __m512i x1 = broadcast(x + m * stride + I + 1);
-#pragma clang loop unroll(full)
-      for (int h = 0; h < vectors; ++h) {
-        const __m512i sum = add(x0, w1[h]);
-        add_products(sums[vectors * m + h], sum, add(x1, w0[h]));
-      }
-    } else {
-#pragma clang loop unroll(full)
-      for (int h = 0; h < vectors; ++h) add_products(sums[vectors * m + h], w0[h], x0);
-    }
-  }
-  constexpr int next = I + (pair ? 2 : 1);
-  if constexpr (next < 8) multiply_eight<Pairs, Rows, next>(words, x, stride, sums);
-}
-
-// y of Rows rows and the panel's columns. Units come in counter_order; lanes are added like a binary counter:
-// `pending[l]` is the sum of 2^l of them that waits for its neighbour.
+// y of Rows rows and the panel's columns. Units come in counter_order, and so do their lanes.
 template <bool Pairs, int Rows>
 void multiply_tile(const Panel& panel, const Activations& x, int first, float* y, std::int64_t y_stride,
                    int columns) {
   constexpr int count = vectors * Rows;
-  alignas(64) float pending[4][count][16];
+  LaneSums<count> lanes;
   const std::int64_t stride = x.stride / 2;
   const auto* q = static_cast<const Dword*>(x.q) + first * stride;
   const std::int64_t first_unit = std::int64_t{first} * x.units;
@@ -133,8 +57,9 @@ void multiply_tile(const Panel& panel, const Activations& x, int first, float* y
       const Dword* words = panel.words + std::int64_t{place} * unit_dwords * panel_rows;
       const Dword* from = q + std::int64_t{place} * unit_dwords;
 #pragma clang loop unroll(disable)
-      for (int dword = 0; dword < unit_dwords; dword += 8) {
-        multiply_eight<Pairs, Rows>(words + dword * panel_rows, from + dword, stride, sums);
+      for (int dword = 0; dword < unit_dwords; dword += qmm::avx512vnni::group_dwords) {
+        qmm::avx512vnni::multiply_group<Words<Pairs>, Rows, 0>(words + dword * panel_rows, from + dword,
+                                                               stride, sums);
       }
 #pragma clang loop unroll(full)
       for (int m = 0; m < Rows; ++m) {
@@ -147,15 +72,7 @@ void multiply_tile(const Panel& panel, const Activations& x, int first, float* y
         }
       }
     }
-    int level = 0;
-    for (; i >> level & 1; ++level) {
-#pragma clang loop unroll(full)
-      for (int c = 0; c < count; ++c) v[c] = _mm512_add_ps(_mm512_load_ps(pending[level][c]), v[c]);
-    }
-    if (level < 4) {
-#pragma clang loop unroll(full)
-      for (int c = 0; c < count; ++c) _mm512_store_ps(pending[level][c], v[c]);
-    }
+    lanes.take(i, v);
   }
 #pragma clang loop unroll(full)
   for (int c = 0; c < count; ++c) {
@@ -214,7 +131,7 @@ void fill_half(Panel panel, const BlockFloatMatrix& w, int units, int first_row,
 #pragma clang loop unroll(full)
       for (int d = 0; d < unit_dwords; ++d) {
         _mm512_store_si512(to + d * panel_rows, r[d]);
-        if (d % 8 % 3 == 0) {
+        if (qmm::avx512vnni::starts_pair(d % qmm::avx512vnni::group_dwords)) {
           products = _mm512_add_epi32(products, _mm512_madd_epi16(r[d], r[(d + 1) % unit_dwords]));
         }
       }
@@ -260,8 +177,7 @@ void gemm(const BlockFloatMatrix& w, const Activations& x, float* y, std::int64_
       fill(panel(panels), w, x.units, n + panels * panel_rows, end);
     }
     for (int m = 0, rows = 0; m < x.rows; m += rows) {
-      const int tiles = (x.rows - m + largest_tile - 1) / largest_tile;
-      rows = (x.rows - m + tiles - 1) / tiles;
+      rows = qmm::rows_of_next_tile(x.rows - m, largest_tile);
       for (int i = 0; i < panels; ++i) {
         const int column = n + i * panel_rows;
         const int columns = end - column < panel_rows ? end - column : panel_rows;

@@ -84,7 +84,7 @@ template <int First, bool Planes>
 // Units are added up as gemm_avx512vnni.cpp does: lane by lane in counter_order, lanes like a binary counter.
 template <bool Planes, int Most>
 void multiply_tile(const Panel& panel, const Tile& tile, int rows, int column) {
-  alignas(64) float pending[4][Most][16];
+  LaneSums<Most> lanes;
   alignas(64) std::int32_t sums[2][tile_rows][16] = {};
   const Activations& x = tile.x;
   const int unit = x.format.unit, units = x.units, valid_units = x.columns / unit;
@@ -132,15 +132,7 @@ void multiply_tile(const Panel& panel, const Tile& tile, int rows, int column) {
         if (m + 1 < Most - 3 || m + 1 < rows) at += units;
       }
     }
-    int level = 0;
-    for (; i >> level & 1; ++level) {
-#pragma clang loop unroll(full)
-      for (int m = 0; m < Most; ++m) v[m] = _mm512_add_ps(_mm512_load_ps(pending[level][m]), v[m]);
-    }
-    if (level < 4) {
-#pragma clang loop unroll(full)
-      for (int m = 0; m < Most; ++m) _mm512_store_ps(pending[level][m], v[m]);
-    }
+    lanes.take(i, v);
   }
   const __mmask16 there = first_lanes(tile.columns - column);
 #pragma clang loop unroll(full)

@@ -7,6 +7,10 @@
 namespace pome::kernels::qmm::avx512vnni {
 namespace {
 
+using Dword = std::int32_t __attribute__((may_alias));
+
+constexpr int group_dwords = 8;  // in which pairs are found (layout.h)
+
 // An instruction and not an intrinsic: GCC 12 wraps those in two register moves, and clang's machine combiner
 // takes some apart into a multiplication and an addition.
 [[gnu::always_inline]] inline __m512i add_products(__m512i sums, __m512i codes, __m512i x) {

@@ -8,37 +8,7 @@
 namespace pome::kernels::qmm::avx512vnni {
 namespace {
 
-using Dword = std::int32_t __attribute__((may_alias));
-
 constexpr int panel_rows = 32;
-constexpr int group_dwords = 8;  // in which pairs are found (layout.h)
-
-// r[i] lane j ↔ r[j] lane i.
-inline void transpose(__m512i* r) {
-  __m512i t[16];
-  for (int i = 0; i < 16; i += 2) {
-    t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
-    t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
-  }
-  for (int i = 0; i < 16; i += 4) {
-    for (int h = 0; h < 2; ++h) {
-      r[i + 2 * h] = _mm512_unpacklo_epi64(t[i + h], t[i + h + 2]);
-      r[i + 2 * h + 1] = _mm512_unpackhi_epi64(t[i + h], t[i + h + 2]);
-    }
-  }
-  // r[4a + c] holds, in 128-bit lane l, rows 4a … 4a + 3 of column 4l + c.
-  for (int c = 0; c < 4; ++c) {
-    const __m512i even01 = _mm512_shuffle_i32x4(r[c], r[4 + c], 0x88);
-    const __m512i odd01 = _mm512_shuffle_i32x4(r[c], r[4 + c], 0xdd);
-    const __m512i even23 = _mm512_shuffle_i32x4(r[8 + c], r[12 + c], 0x88);
-    const __m512i odd23 = _mm512_shuffle_i32x4(r[8 + c], r[12 + c], 0xdd);
-    t[c] = _mm512_shuffle_i32x4(even01, even23, 0x88);
-    t[8 + c] = _mm512_shuffle_i32x4(even01, even23, 0xdd);
-    t[4 + c] = _mm512_shuffle_i32x4(odd01, odd23, 0x88);
-    t[12 + c] = _mm512_shuffle_i32x4(odd01, odd23, 0xdd);
-  }
-  for (int i = 0; i < 16; ++i) r[i] = t[i];
-}
 
 // The panels of one kind of products. Kind: bytes, pairs, packed, step (from dword to dword of a panel).
 template <class Kind, int Bits, int Unit>
