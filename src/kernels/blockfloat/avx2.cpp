@@ -97,13 +97,8 @@ struct Level {
 void quantize(const float* x, const Activations& to, int row) {
   const __m256i all = _mm256_set1_epi32(0x7fffffff);
   for (int u = 0; u < to.units; ++u) {
-    alignas(32) float part[unit] = {};
-    const float* from = x + std::int64_t{u} * unit;
-    const int count = to.columns - u * unit;
-    if (count < unit) {
-      if (count > 0) __builtin_memcpy(part, from, static_cast<unsigned>(count) * 4);
-      from = part;
-    }
+    alignas(32) float part[unit];
+    const float* from = unit_of(x, to.columns, u, part);
     __m256i magnitudes[4];
     for (int i = 0; i < 4; ++i) magnitudes[i] = _mm256_and_si256(load(from + 8 * i), all);
     const __m256i most = _mm256_max_epu32(_mm256_max_epu32(magnitudes[0], magnitudes[1]),
@@ -116,18 +111,14 @@ void quantize(const float* x, const Activations& to, int row) {
       return _mm256_mul_ps(_mm256_castsi256_ps(magnitudes[i]), _mm256_set1_ps(sum_unit));
     };
     const float sum = sum_by_halves(_mm256_add_ps(scaled(0), scaled(2)), _mm256_add_ps(scaled(1), scaled(3)));
-    const float by_largest = __builtin_bit_cast(float, bits) * (1 / largest_x);
-    const float by_sum = sum * (1 / (largest_sum * sum_unit));
-    const float scale = by_largest > by_sum ? by_largest : by_sum;
-    const bool finite = bits < 0x7f800000;
-    const bool there = finite && __builtin_bit_cast(float, bits) >= smallest_magnitude;
-    to.scale[std::int64_t{row} * to.units + u] = there ? scale : finite ? 0.0f : __builtin_nanf("");
+    const Divisor by = divisor_of(bits, sum);
+    to.scale[std::int64_t{row} * to.units + u] = by.scale;
     auto* words =
         static_cast<std::int16_t*>(to.q) + row * to.stride + std::int64_t{place_of(u, to.units)} * unit;
-    const __m256 reciprocal = _mm256_set1_ps(1 / scale);
+    const __m256 reciprocal = _mm256_set1_ps(by.reciprocal);
     for (int i = 0; i < unit; i += 16) {
       __m256i both = _mm256_setzero_si256();
-      if (there) {
+      if (!by.zero) {
         both = words_of(_mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(from + i), reciprocal)),
                         _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(from + i + 8), reciprocal)));
       }

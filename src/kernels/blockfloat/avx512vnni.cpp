@@ -162,17 +162,14 @@ void quantize(const float* x, const Activations& to, int row) {
     const __m512i magnitude_a = _mm512_and_si512(_mm512_castps_si512(a), all);
     const __m512i magnitude_b = _mm512_and_si512(_mm512_castps_si512(b), all);
     const unsigned bits = _mm512_reduce_max_epu32(_mm512_max_epu32(magnitude_a, magnitude_b));
-    const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int>(bits))));
     const __m512 scaled_a = _mm512_mul_ps(_mm512_castsi512_ps(magnitude_a), _mm512_set1_ps(sum_unit));
     const __m512 scaled_b = _mm512_mul_ps(_mm512_castsi512_ps(magnitude_b), _mm512_set1_ps(sum_unit));
-    const float sum = sum_by_halves(_mm512_add_ps(scaled_a, scaled_b));
-    const float by_largest = largest * (1 / largest_x), by_sum = sum * (1 / (largest_sum * sum_unit));
-    const bool finite = bits < 0x7f800000, there = finite && largest >= smallest_magnitude;
-    const float scale = by_largest > by_sum ? by_largest : by_sum;
-    to.scale[at] = there ? scale : finite ? 0.0f : __builtin_nanf("");
-    const __m512 reciprocal = _mm512_set1_ps(there ? 1 / scale : 0);
-    const __m512i first = _mm512_maskz_cvtps_epi32(there ? 0xffff : 0, _mm512_mul_ps(a, reciprocal));
-    const __m512i second = _mm512_maskz_cvtps_epi32(there ? 0xffff : 0, _mm512_mul_ps(b, reciprocal));
+    const Divisor by = divisor_of(bits, sum_by_halves(_mm512_add_ps(scaled_a, scaled_b)));
+    to.scale[at] = by.scale;
+    const __m512 reciprocal = _mm512_set1_ps(by.reciprocal);
+    const __mmask16 there = by.zero ? 0 : 0xffff;
+    const __m512i first = _mm512_maskz_cvtps_epi32(there, _mm512_mul_ps(a, reciprocal));
+    const __m512i second = _mm512_maskz_cvtps_epi32(there, _mm512_mul_ps(b, reciprocal));
     if (to.format.storage == Storage::block_dwords) {
       store_dwords(first, second, to.format.interleave,
                    static_cast<std::int32_t*>(to.q) + row * to.stride + u * unit);

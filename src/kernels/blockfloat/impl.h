@@ -9,6 +9,16 @@
 namespace pome::kernels::blockfloat {
 namespace {
 
+// Unit `u` of a row of x; with zeros behind its end, in `part`, if that is within the unit.
+inline const float* unit_of(const float* x, int columns, int u, float (&part)[unit]) {
+  const float* from = x + std::int64_t{u} * unit;
+  const int count = columns - u * unit;
+  if (count >= unit) return from;
+  __builtin_memset(part, 0, sizeof part);
+  if (count > 0) __builtin_memcpy(part, from, static_cast<unsigned>(count) * sizeof(float));
+  return part;
+}
+
 template <class Level, Stored S>
 void align_row(const BlockFloatMatrix& w, int n, int units, std::int16_t* words, float* scales) {
   constexpr int bytes = exponent_weights * stored_bytes(S);

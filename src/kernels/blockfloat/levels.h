@@ -47,6 +47,23 @@ inline constexpr int least_e4m3_exponent = 127 - 6;
 
 constexpr int stored_bytes(Stored stored) { return stored == Stored::e4m3 ? 1 : 2; }
 
+// What a unit of x is divided by.
+struct Divisor {
+  float scale;       // as it is stored
+  float reciprocal;  // of the divisor
+  bool zero;         // of a unit that counts as zeros, or is not finite
+};
+
+// From the bits of the largest |x|, and Σ |x|·sum_unit, added up by halves.
+static constexpr Divisor divisor_of(unsigned bits, float sum) {
+  const float largest = __builtin_bit_cast(float, bits);
+  if (bits >= 0x7f800000) return {__builtin_nanf(""), 0, true};
+  if (largest < smallest_magnitude) return {0, 0, true};
+  const float by_largest = largest * (1 / largest_x), by_sum = sum * (1 / (largest_sum * sum_unit));
+  const float scale = by_largest > by_sum ? by_largest : by_sum;
+  return {scale, 1 / scale, false};
+}
+
 // A panel: 32 rows of W as integers. words[place][dword][row], scales and pair products [place][row].
 inline constexpr int panel_rows = 32;
 static constexpr std::int64_t panel_bytes(const Activations& x) {

@@ -81,13 +81,8 @@ struct Level {
 
 void quantize(const float* x, const Activations& to, int row) {
   for (int u = 0; u < to.units; ++u) {
-    float part[unit] = {};
-    const float* from = x + std::int64_t{u} * unit;
-    const int count = to.columns - u * unit;
-    if (count < unit) {
-      if (count > 0) __builtin_memcpy(part, from, static_cast<unsigned>(count) * 4);
-      from = part;
-    }
+    float part[unit];
+    const float* from = unit_of(x, to.columns, u, part);
     uint32x4_t most = vdupq_n_u32(0);
     float32x4_t sums[4];
     for (int i = 0; i < 4; ++i) {
@@ -96,18 +91,14 @@ void quantize(const float* x, const Activations& to, int row) {
       sums[i] = vaddq_f32(vmulq_n_f32(a, sum_unit), vmulq_n_f32(b, sum_unit));
     }
     const unsigned bits = vmaxvq_u32(most);
-    const float by_largest = __builtin_bit_cast(float, bits) * (1 / largest_x);
-    const float by_sum = sum_by_halves(sums) * (1 / (largest_sum * sum_unit));
-    const float scale = by_largest > by_sum ? by_largest : by_sum;
-    const bool finite = bits < 0x7f800000;
-    const bool there = finite && __builtin_bit_cast(float, bits) >= smallest_magnitude;
-    to.scale[std::int64_t{row} * to.units + u] = there ? scale : finite ? 0.0f : __builtin_nanf("");
+    const Divisor by = divisor_of(bits, sum_by_halves(sums));
+    to.scale[std::int64_t{row} * to.units + u] = by.scale;
     auto* words =
         static_cast<std::int16_t*>(to.q) + row * to.stride + std::int64_t{place_of(u, to.units)} * unit;
-    const float32x4_t reciprocal = vdupq_n_f32(1 / scale);
+    const float32x4_t reciprocal = vdupq_n_f32(by.reciprocal);
     for (int i = 0; i < unit; i += 4) {
       const int32x4_t whole =
-          there ? vcvtnq_s32_f32(vmulq_f32(vld1q_f32(from + i), reciprocal)) : vdupq_n_s32(0);
+          by.zero ? vdupq_n_s32(0) : vcvtnq_s32_f32(vmulq_f32(vld1q_f32(from + i), reciprocal));
       vst1_s16(words + i, vmovn_s32(whole));
     }
   }

@@ -30,10 +30,10 @@
 
 namespace pome::kernels::qmm {
 
-inline constexpr int units_per_block = 16;
+constexpr int units_per_block = 16;
 
 // The order in which a binary counter has to see 16 lanes to add them by halves.
-inline constexpr int counter_order[units_per_block] = {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15};
+constexpr int counter_order[units_per_block] = {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15};
 
 static constexpr bool unpacked_first(int bits) { return 16 % bits != 0; }
 
@@ -69,7 +69,7 @@ static constexpr int place_of(int unit, int units) {
   return counter_order[unit % units_per_block] * (units / units_per_block) + unit / units_per_block;
 }
 
-inline constexpr int pair_offset = 120, code_offset = -8;
+constexpr int pair_offset = 120, code_offset = -8;
 
 // Where element k of a row of 16-bit words stands in q.
 static constexpr std::int64_t stored_at(int interleave, std::int64_t k) {
@@ -79,7 +79,7 @@ static constexpr std::int64_t stored_at(int interleave, std::int64_t k) {
 }
 
 // Below this largest magnitude a unit counts as zeros, since its reciprocal would overflow.
-inline constexpr float smallest_magnitude = 0x1p-100f;
+constexpr float smallest_magnitude = 0x1p-100f;
 
 // A panel: some rows of W, unpacked for gemm. codes[unit][dword][row], scales, biases and, for x stored unit
 // by unit, sums of w0·w1 [unit][row], with zeros behind K up to whole blocks.
